@@ -9,4 +9,5 @@ pub mod phone;
 pub mod quantity;
 pub mod recognition;
 pub mod rejection;
+pub mod sealed;
 pub mod upcast;

@@ -1,4 +1,8 @@
 //! Ports: what the use cases need from outside, as traits. `adapters` makes them real.
 
+pub mod bus;
+pub mod lease;
 pub mod log;
+pub mod objects;
 pub mod payout;
+pub mod vault;
