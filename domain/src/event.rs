@@ -28,7 +28,10 @@ pub struct StreamId {
 impl StreamId {
     /// A stream name from its two parts.
     pub fn new(aggregate_type: impl Into<String>, aggregate_id: impl Into<String>) -> Self {
-        Self { aggregate_type: aggregate_type.into(), aggregate_id: aggregate_id.into() }
+        Self {
+            aggregate_type: aggregate_type.into(),
+            aggregate_id: aggregate_id.into(),
+        }
     }
 
     /// Whether the id keeps to the allowed characters and length.
@@ -36,7 +39,9 @@ impl StreamId {
     pub fn is_valid(&self) -> bool {
         let id = self.aggregate_id.as_bytes();
         (1..=200).contains(&id.len())
-            && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-'))
+            && id
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-'))
             && !self.aggregate_type.is_empty()
     }
 }
@@ -109,11 +114,13 @@ impl RecordedEvent {
     /// # Errors
     /// [`DecodeError`] when the payload is not of this type, which means that the log and the code disagree.
     pub fn decode<E: DomainEvent>(&self) -> Result<E, DecodeError> {
-        upcast::decode(&self.event_type, &self.event_version, &self.payload).map_err(|source| DecodeError {
-            position: self.position,
-            event_type: self.event_type.clone(),
-            event_version: self.event_version.clone(),
-            source,
+        upcast::decode(&self.event_type, &self.event_version, &self.payload).map_err(|source| {
+            DecodeError {
+                position: self.position,
+                event_type: self.event_type.clone(),
+                event_version: self.event_version.clone(),
+                source,
+            }
         })
     }
 

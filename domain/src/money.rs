@@ -83,7 +83,10 @@ impl FromStr for Currency {
     type Err = MoneyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|c| c.code() == text).ok_or(MoneyError::UnknownCurrency)
+        Self::ALL
+            .into_iter()
+            .find(|c| c.code() == text)
+            .ok_or(MoneyError::UnknownCurrency)
     }
 }
 
@@ -115,7 +118,10 @@ impl Money {
     /// [`MoneyError::CurrencyMismatch`], [`MoneyError::Overflow`].
     pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::Overflow)?;
+        let minor = self
+            .minor
+            .checked_add(other.minor)
+            .ok_or(MoneyError::Overflow)?;
         Ok(Self { minor, ..self })
     }
 
@@ -125,7 +131,10 @@ impl Money {
     /// [`MoneyError::CurrencyMismatch`], [`MoneyError::Overflow`].
     pub fn checked_sub(self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let minor = self.minor.checked_sub(other.minor).ok_or(MoneyError::Overflow)?;
+        let minor = self
+            .minor
+            .checked_sub(other.minor)
+            .ok_or(MoneyError::Overflow)?;
         Ok(Self { minor, ..self })
     }
 
@@ -163,11 +172,17 @@ impl Money {
         };
         let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
         let leading_zero = whole.len() > 1 && whole.starts_with('0');
-        if whole.is_empty() || leading_zero || fraction.len() != decimals as usize || !digits(whole) || !digits(fraction)
+        if whole.is_empty()
+            || leading_zero
+            || fraction.len() != decimals as usize
+            || !digits(whole)
+            || !digits(fraction)
         {
             return Err(malformed);
         }
-        let minor = format!("{whole}{fraction}").parse().map_err(|_| MoneyError::Overflow)?;
+        let minor = format!("{whole}{fraction}")
+            .parse()
+            .map_err(|_| MoneyError::Overflow)?;
         Ok(Self { minor, currency })
     }
 
@@ -196,23 +211,52 @@ mod tests {
         assert_eq!(Money::new(123_450, Currency::Uah).to_decimal(), "1234.50");
         assert_eq!(Money::new(-5, Currency::Rub).to_decimal(), "-0.05");
         assert_eq!(Money::new(7, Currency::Xtr).to_string(), "7 XTR");
-        assert_eq!(Money::new(i64::MIN, Currency::Uah).to_decimal(), "-92233720368547758.08");
+        assert_eq!(
+            Money::new(i64::MIN, Currency::Uah).to_decimal(),
+            "-92233720368547758.08"
+        );
     }
 
     #[test]
     fn a_providers_amount_is_read_strictly_or_refused() {
-        assert_eq!(Money::parse_strict("100.00", Currency::Rub), Ok(Money::new(10_000, Currency::Rub)));
-        for bad in ["100.0", "100", "1e2", "100.001", "-1.00", "+1.00", "００.00", "", ".", ".50", "1.", "01.00", " 1.00"] {
-            assert!(Money::parse_strict(bad, Currency::Rub).is_err(), "{bad:?} was accepted");
+        assert_eq!(
+            Money::parse_strict("100.00", Currency::Rub),
+            Ok(Money::new(10_000, Currency::Rub))
+        );
+        for bad in [
+            "100.0",
+            "100",
+            "1e2",
+            "100.001",
+            "-1.00",
+            "+1.00",
+            "００.00",
+            "",
+            ".",
+            ".50",
+            "1.",
+            "01.00",
+            " 1.00",
+        ] {
+            assert!(
+                Money::parse_strict(bad, Currency::Rub).is_err(),
+                "{bad:?} was accepted"
+            );
         }
-        assert_eq!(Money::parse_strict("1000000000000000000.00", Currency::Rub), Err(MoneyError::Overflow));
+        assert_eq!(
+            Money::parse_strict("1000000000000000000.00", Currency::Rub),
+            Err(MoneyError::Overflow)
+        );
         assert!(Money::parse_strict("5.0", Currency::Xtr).is_err());
     }
 
     #[test]
     fn sums_that_do_not_fit_or_mix_currencies_are_refused() {
         let most = Money::new(i64::MAX, Currency::Uah);
-        assert_eq!(most.checked_add(Money::new(1, Currency::Uah)), Err(MoneyError::Overflow));
+        assert_eq!(
+            most.checked_add(Money::new(1, Currency::Uah)),
+            Err(MoneyError::Overflow)
+        );
         assert!(most.checked_add(Money::new(1, Currency::Rub)).is_err());
     }
 }

@@ -54,7 +54,12 @@ impl Phone {
     /// # Errors
     /// `invalid_phone` when it is no Ukrainian number, `operator_not_supported` when no operator has its prefix.
     pub fn parse(text: &str) -> Result<Self, Rejection> {
-        let invalid = || Rejection::new("invalid_phone", "a Ukrainian mobile number such as 0671234567 is expected");
+        let invalid = || {
+            Rejection::new(
+                "invalid_phone",
+                "a Ukrainian mobile number such as 0671234567 is expected",
+            )
+        };
         if text.len() > 32 {
             return Err(invalid());
         }
@@ -77,7 +82,10 @@ impl Phone {
         .ok_or_else(invalid)?;
         let phone = Self(format!("380{national}"));
         if Operator::by_prefix(&phone).is_none() {
-            return Err(Rejection::new("operator_not_supported", "numbers of this operator cannot be topped up"));
+            return Err(Rejection::new(
+                "operator_not_supported",
+                "numbers of this operator cannot be topped up",
+            ));
         }
         Ok(phone)
     }
@@ -109,8 +117,19 @@ mod tests {
 
     #[test]
     fn every_way_to_write_a_number_gives_the_same_twelve_digits() {
-        for text in ["0671234567", "80671234567", "380671234567", "+380671234567", "671234567", "+380 (67) 123-45-67"] {
-            assert_eq!(Phone::parse(text).unwrap().digits(), "380671234567", "{text}");
+        for text in [
+            "0671234567",
+            "80671234567",
+            "380671234567",
+            "+380671234567",
+            "671234567",
+            "+380 (67) 123-45-67",
+        ] {
+            assert_eq!(
+                Phone::parse(text).unwrap().digits(),
+                "380671234567",
+                "{text}"
+            );
         }
     }
 

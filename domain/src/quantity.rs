@@ -55,7 +55,10 @@ mod tests {
         assert_eq!(Quantity::from_thousandths(345).price(10_000), Ok(3_450));
         assert_eq!(Quantity::from_thousandths(333).price(1_001), Ok(333));
         assert_eq!(Quantity::from_thousandths(500).price(1), Ok(1));
-        assert_eq!(Quantity::from_thousandths(i64::MAX).price(i64::MAX), Err(MoneyError::Overflow));
+        assert_eq!(
+            Quantity::from_thousandths(i64::MAX).price(i64::MAX),
+            Err(MoneyError::Overflow)
+        );
         assert_eq!(Quantity::from_thousandths(-1_500).to_string(), "-1.500");
     }
 }

@@ -9,7 +9,9 @@ use crate::money::Currency;
 use crate::quantity::Quantity;
 
 /// Confidence of a reading in thousandths: 0 (a guess) to 1000 (certain). Integers, since decisions about money hang on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Confidence(u16);
 
@@ -58,7 +60,11 @@ pub struct Field<T> {
 impl<T> Field<T> {
     /// A value read with this confidence, place unknown.
     pub const fn new(value: T, confidence: Confidence) -> Self {
-        Self { value, confidence, region: None }
+        Self {
+            value,
+            confidence,
+            region: None,
+        }
     }
 }
 
@@ -227,12 +233,18 @@ impl Recognition {
     /// Local time of the purchase: from the QR code, else from the text.
     #[must_use]
     pub fn purchase_time(&self) -> Option<NaiveDateTime> {
-        self.qr.fiscal().map(|qr| qr.purchased_at).or_else(|| self.purchased_at.as_ref().map(|f| f.value))
+        self.qr
+            .fiscal()
+            .map(|qr| qr.purchased_at)
+            .or_else(|| self.purchased_at.as_ref().map(|f| f.value))
     }
 
     /// Total in minor units: from the QR code, else from the text.
     #[must_use]
     pub fn total(&self) -> Option<i64> {
-        self.qr.fiscal().map(|qr| qr.total_minor).or_else(|| self.total_minor.as_ref().map(|f| f.value))
+        self.qr
+            .fiscal()
+            .map(|qr| qr.total_minor)
+            .or_else(|| self.total_minor.as_ref().map(|f| f.value))
     }
 }

@@ -24,8 +24,15 @@ impl Rejection {
     /// A refusal with a code out of [`CODES`].
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        debug_assert!(CODES.iter().any(|(known, _)| *known == code), "undocumented rejection code {code}");
-        Self { code: code.to_owned(), message: message.into(), details: BTreeMap::new() }
+        debug_assert!(
+            CODES.iter().any(|(known, _)| *known == code),
+            "undocumented rejection code {code}"
+        );
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            details: BTreeMap::new(),
+        }
     }
 
     /// The same refusal with one more fact.
@@ -38,34 +45,85 @@ impl Rejection {
 
 /// Every code with its meaning; append only, a code is never reused for something else.
 pub const CODES: &[(&str, &str)] = &[
-    ("idempotency_conflict", "The same idempotency key was used before with another body."),
+    (
+        "idempotency_conflict",
+        "The same idempotency key was used before with another body.",
+    ),
     ("already_exists", "The thing to be created exists already."),
-    ("not_found", "There is no such thing, or it is not visible to the caller."),
-    ("invalid_state", "The operation is not possible in the current state."),
-    ("invalid_command", "A field of the command is missing, out of range or contradicts another."),
+    (
+        "not_found",
+        "There is no such thing, or it is not visible to the caller.",
+    ),
+    (
+        "invalid_state",
+        "The operation is not possible in the current state.",
+    ),
+    (
+        "invalid_command",
+        "A field of the command is missing, out of range or contradicts another.",
+    ),
     ("terms_not_accepted", "The terms must be accepted first."),
     ("user_banned", "The user is banned."),
-    ("user_forgotten", "The user asked to be forgotten; nothing can be done in their name any more."),
+    (
+        "user_forgotten",
+        "The user asked to be forgotten; nothing can be done in their name any more.",
+    ),
     ("wrong_contact", "The contact belongs to somebody else."),
-    ("invalid_phone", "The text is not a phone number of a supported country."),
-    ("operator_not_supported", "The phone number belongs to an operator that cannot be topped up."),
+    (
+        "invalid_phone",
+        "The text is not a phone number of a supported country.",
+    ),
+    (
+        "operator_not_supported",
+        "The phone number belongs to an operator that cannot be topped up.",
+    ),
     ("phone_missing", "A phone number is needed first."),
-    ("rate_limited", "Too many requests in a short time; wait and try again."),
-    ("insufficient_funds", "The available balance is smaller than the amount."),
+    (
+        "rate_limited",
+        "Too many requests in a short time; wait and try again.",
+    ),
+    (
+        "insufficient_funds",
+        "The available balance is smaller than the amount.",
+    ),
     ("wallet_not_open", "There is no such wallet."),
-    ("currency_mismatch", "The amount is in another currency than the account."),
+    (
+        "currency_mismatch",
+        "The amount is in another currency than the account.",
+    ),
     ("amount_not_positive", "An amount must be above zero."),
-    ("amount_too_large", "The amount, or a sum with it, does not fit."),
-    ("transaction_unbalanced", "The debits and credits of a transaction differ."),
+    (
+        "amount_too_large",
+        "The amount, or a sum with it, does not fit.",
+    ),
+    (
+        "transaction_unbalanced",
+        "The debits and credits of a transaction differ.",
+    ),
     ("hold_not_found", "There is no such hold on this wallet."),
-    ("hold_not_active", "The hold was captured, released or has expired."),
-    ("hold_exceeded", "A capture is larger than what is left of the hold."),
+    (
+        "hold_not_active",
+        "The hold was captured, released or has expired.",
+    ),
+    (
+        "hold_exceeded",
+        "A capture is larger than what is left of the hold.",
+    ),
     ("already_reversed", "The transaction was reversed before."),
     ("quota_exceeded", "A limit would be exceeded."),
-    ("payload_too_large", "The body or file is larger than accepted."),
-    ("unsupported_type", "The file is of a kind that is not accepted."),
+    (
+        "payload_too_large",
+        "The body or file is larger than accepted.",
+    ),
+    (
+        "unsupported_type",
+        "The file is of a kind that is not accepted.",
+    ),
     ("not_an_image", "The file is not a readable image."),
-    ("review_reason_required", "A decision by a person needs a reason."),
+    (
+        "review_reason_required",
+        "A decision by a person needs a reason.",
+    ),
 ];
 
 #[cfg(test)]
@@ -76,7 +134,10 @@ mod tests {
     fn every_code_is_snake_case_and_listed_once() {
         let mut seen = std::collections::BTreeSet::new();
         for (code, meaning) in CODES {
-            assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
+            assert!(
+                code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{code}"
+            );
             assert!(seen.insert(code), "{code} is listed twice");
             assert!(meaning.ends_with('.'), "{code} has no sentence");
         }

@@ -22,8 +22,15 @@ const STEPS: &[Step] = &[];
 ///
 /// # Errors
 /// The JSON error when the upcast payload is not of type `E`.
-pub fn decode<E: DomainEvent>(event_type: &str, event_version: &str, payload: &RawValue) -> Result<E, serde_json::Error> {
-    if !STEPS.iter().any(|step| step.event_type == event_type && step.from == event_version) {
+pub fn decode<E: DomainEvent>(
+    event_type: &str,
+    event_version: &str,
+    payload: &RawValue,
+) -> Result<E, serde_json::Error> {
+    if !STEPS
+        .iter()
+        .any(|step| step.event_type == event_type && step.from == event_version)
+    {
         return serde_json::from_str(payload.get());
     }
     let mut version = event_version;
