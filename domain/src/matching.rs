@@ -75,7 +75,11 @@ pub struct ProductMatch {
 
 impl ProductMatch {
     fn certain(kind: MatchKind, product: Option<&Product>) -> Self {
-        Self { kind, product: product.map(|p| p.code.clone()), score: 1_000 }
+        Self {
+            kind,
+            product: product.map(|p| p.code.clone()),
+            score: 1_000,
+        }
     }
 }
 
@@ -100,7 +104,11 @@ pub fn match_item(item: &ReceiptItem, catalogue: CatalogueView<'_>) -> Option<Pr
     if let Some(product) = products().find(|p| p.aliases.iter().any(|alias| fold(alias) == name)) {
         return Some(ProductMatch::certain(MatchKind::Alias, Some(product)));
     }
-    if catalogue.brand_keywords.iter().any(|keyword| names_brand(&item.name, keyword)) {
+    if catalogue
+        .brand_keywords
+        .iter()
+        .any(|keyword| names_brand(&item.name, keyword))
+    {
         return Some(ProductMatch::certain(MatchKind::BrandKeyword, None));
     }
     most_alike(&name, products())
@@ -122,7 +130,12 @@ fn ean(text: &str) -> String {
 
 /// The article number of `№ 13204 Name`. Four digits at least, since `№10` is the size of a pack.
 fn leading_code(name: &str) -> Option<&str> {
-    let number = name.trim_start().trim_start_matches("АРТ.").trim_start().strip_prefix('№')?.trim_start();
+    let number = name
+        .trim_start()
+        .trim_start_matches("АРТ.")
+        .trim_start()
+        .strip_prefix('№')?
+        .trim_start();
     let code = number.split(|c: char| !c.is_ascii_digit()).next()?;
     (code.len() >= 4).then_some(code)
 }
@@ -134,7 +147,11 @@ fn most_alike<'a>(name: &str, products: impl Iterator<Item = &'a Product>) -> Op
             let score = similarity(name, &fold(known));
             // The first of equals stays, so that the order of the catalogue decides and not chance.
             if score >= SIMILARITY_THRESHOLD && best.as_ref().is_none_or(|b| score > b.score) {
-                best = Some(ProductMatch { kind: MatchKind::Similarity, product: Some(product.code.clone()), score });
+                best = Some(ProductMatch {
+                    kind: MatchKind::Similarity,
+                    product: Some(product.code.clone()),
+                    score,
+                });
             }
         }
     }
@@ -166,7 +183,11 @@ pub fn fold(text: &str) -> String {
 fn fold_look_alikes(word: &str) -> String {
     let cyrillic = word.chars().any(is_cyrillic);
     let all_have_twins = word.chars().filter(char::is_ascii_alphabetic).all(|c| twin(c) != c);
-    if cyrillic || all_have_twins { word.chars().map(twin).collect() } else { word.to_owned() }
+    if cyrillic || all_have_twins {
+        word.chars().map(twin).collect()
+    } else {
+        word.to_owned()
+    }
 }
 
 fn is_cyrillic(c: char) -> bool {
@@ -194,15 +215,38 @@ const fn twin(c: char) -> char {
 }
 
 /// Legal forms: a text that begins with one names a company.
-const LEGAL_FORMS: [&str; 14] =
-    ["тов", "тзов", "пп", "ат", "пат", "прат", "фоп", "ооо", "оао", "зао", "ао", "чп", "llc", "ltd"];
+const LEGAL_FORMS: [&str; 14] = [
+    "тов", "тзов", "пп", "ат", "пат", "прат", "фоп", "ооо", "оао", "зао", "ао", "чп", "llc", "ltd",
+];
 /// Words that stand beside a brand in the name of its company.
 const COMPANY_WORDS: [&str; 10] = [
-    "фармацевтична", "фармацевтическая", "фабрика", "фірма", "фирма", "компанія", "компания", "завод", "фарм", "група",
+    "фармацевтична",
+    "фармацевтическая",
+    "фабрика",
+    "фірма",
+    "фирма",
+    "компанія",
+    "компания",
+    "завод",
+    "фарм",
+    "група",
 ];
 /// A text that begins with one of these is an address.
 const ADDRESS_WORDS: [&str; 14] = [
-    "вул", "вулиця", "ул", "улица", "просп", "проспект", "пров", "бульв", "пл", "р-н", "район", "м", "місто", "ст",
+    "вул",
+    "вулиця",
+    "ул",
+    "улица",
+    "просп",
+    "проспект",
+    "пров",
+    "бульв",
+    "пл",
+    "р-н",
+    "район",
+    "м",
+    "місто",
+    "ст",
 ];
 
 /// Whether a text names a product of the brand.
@@ -212,7 +256,10 @@ const ADDRESS_WORDS: [&str; 14] = [
 #[must_use]
 pub fn names_brand(text: &str, keyword: &str) -> bool {
     let folded = fold(text);
-    let words: Vec<&str> = folded.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> = folded
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .collect();
     let brand = spelling(&fold(keyword));
     let is_brand = |word: &&str| !brand.is_empty() && spelling(word) == brand;
     let Some(first) = words.first() else { return false };
@@ -291,12 +338,25 @@ mod tests {
     }
 
     fn product(code: &str, name: &str) -> Product {
-        Product { code: code.into(), names: vec![name.into()], aliases: vec![], barcodes: vec![], active: true }
+        Product {
+            code: code.into(),
+            names: vec![name.into()],
+            aliases: vec![],
+            barcodes: vec![],
+            active: true,
+        }
     }
 
     fn find(item: &ReceiptItem, products: &[Product]) -> Option<ProductMatch> {
         let brand_keywords = [BRAND.to_owned()];
-        match_item(item, CatalogueView { products, only_codes: &[], brand_keywords: &brand_keywords })
+        match_item(
+            item,
+            CatalogueView {
+                products,
+                only_codes: &[],
+                brand_keywords: &brand_keywords,
+            },
+        )
     }
 
     #[test]
@@ -315,22 +375,39 @@ mod tests {
             let found = find(&item(name), &[]);
             assert_eq!(found.map(|m| m.kind), Some(MatchKind::BrandKeyword), "{name}");
         }
-        for name in ["ТОВ «Дарниця Фармацевтична фабрика»", "Дарницький р-н", "Аскорбінка Дарницька"] {
+        for name in [
+            "ТОВ «Дарниця Фармацевтична фабрика»",
+            "Дарницький р-н",
+            "Аскорбінка Дарницька",
+        ] {
             assert_eq!(find(&item(name), &[]), None, "{name}");
         }
     }
 
     #[test]
     fn the_table_holds_as_well_with_a_catalogue_to_be_alike_to() {
-        let products = [product("1", "Каптопрес-Дарниця табл. №20"), product("2", "Аскорбінова кислота-Дарниця")];
-        for name in ["ТОВ «Дарниця Фармацевтична фабрика»", "Дарницький р-н", "Аскорбінка Дарницька"] {
+        let products = [
+            product("1", "Каптопрес-Дарниця табл. №20"),
+            product("2", "Аскорбінова кислота-Дарниця"),
+        ];
+        for name in [
+            "ТОВ «Дарниця Фармацевтична фабрика»",
+            "Дарницький р-н",
+            "Аскорбінка Дарницька",
+        ] {
             assert_eq!(find(&item(name), &products), None, "{name}");
         }
     }
 
     #[test]
     fn a_company_or_an_address_is_not_a_product() {
-        for text in ["Дарниця Фармацевтична фабрика", "ПрАТ «Фірма «Дарниця»", "вул. Дарниця, 5", "", "№10"] {
+        for text in [
+            "Дарниця Фармацевтична фабрика",
+            "ПрАТ «Фірма «Дарниця»",
+            "вул. Дарниця, 5",
+            "",
+            "№10",
+        ] {
             assert!(!names_brand(text, BRAND), "{text}");
         }
         assert!(names_brand("Анальгін табл. №10 фірма Дарниця", BRAND));
@@ -348,14 +425,20 @@ mod tests {
 
     #[test]
     fn the_surest_evidence_wins() {
-        let mut products = [product("13204", "Каптопрес табл."), product("555001", "Зовсім інша назва")];
+        let mut products = [
+            product("13204", "Каптопрес табл."),
+            product("555001", "Зовсім інша назва"),
+        ];
         products[1].barcodes = vec!["2000000132044".into()];
         products[0].aliases = vec!["КАПТОПРЕС Д".into()];
         let mut line = item("Каптопрес-Дарниця");
         line.code = Some("13204".into());
         line.barcode = Some("2000000132044".into());
         let found = find(&line, &products).unwrap();
-        assert_eq!((found.kind, found.product.as_deref()), (MatchKind::Barcode, Some("555001")));
+        assert_eq!(
+            (found.kind, found.product.as_deref()),
+            (MatchKind::Barcode, Some("555001"))
+        );
         line.barcode = None;
         let found = find(&line, &products).unwrap();
         assert_eq!((found.kind, found.product.as_deref()), (MatchKind::Code, Some("13204")));
@@ -393,8 +476,15 @@ mod tests {
     fn only_products_of_the_campaign_count() {
         let products = [product("1", "Каптопрес"), product("2", "Цитрамон")];
         let only = ["2".to_owned()];
-        let view = CatalogueView { products: &products, only_codes: &only, brand_keywords: &[] };
+        let view = CatalogueView {
+            products: &products,
+            only_codes: &only,
+            brand_keywords: &[],
+        };
         assert_eq!(match_item(&item("Каптопрес"), view), None);
-        assert_eq!(match_item(&item("Цитрамон"), view).unwrap().product.as_deref(), Some("2"));
+        assert_eq!(
+            match_item(&item("Цитрамон"), view).unwrap().product.as_deref(),
+            Some("2")
+        );
     }
 }

@@ -7,25 +7,30 @@
 //! Days are days in Kyiv. The age of a purchase is measured at its submission, never at the decision: a shopper does
 //! not pay for our queue, and running the rules again later gives the same answer.
 
+mod findings;
+mod goods;
 mod reason;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod time;
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
-use chrono_tz::Europe::Kyiv;
+use chrono::{DateTime, Days, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ReceiptId;
-use crate::matching::{CatalogueView, Product, ProductMatch, match_item};
-use crate::money::{Money, MoneyError};
+use crate::matching::{Product, ProductMatch};
+use crate::money::Money;
 use crate::quantity::Quantity;
 use crate::recognition::{Anomaly, Confidence, QrReading, Recognition};
 
+use findings::Findings;
+use goods::goods;
+use time::{first_instant, iso, last_instant};
+
 pub use reason::{Reason, ReasonCode};
 pub use terms::{CampaignTerms, ProductCondition, Reward};
+pub use time::{kyiv_day, kyiv_local};
 
 /// A register's clock may be this much ahead before a purchase counts as dated in the future.
 pub const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
@@ -44,7 +49,10 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { automatic: Confidence::from_thousandths(800), readable: Confidence::from_thousandths(400) }
+        Self {
+            automatic: Confidence::from_thousandths(800),
+            readable: Confidence::from_thousandths(400),
+        }
     }
 }
 
@@ -137,18 +145,6 @@ pub enum Decision {
     },
 }
 
-/// The local day in Kyiv on which limits and daily budgets of a moment are counted.
-#[must_use]
-pub fn kyiv_day(at: DateTime<Utc>) -> NaiveDate {
-    kyiv_local(at).date()
-}
-
-/// The local time in Kyiv.
-#[must_use]
-pub fn kyiv_local(at: DateTime<Utc>) -> NaiveDateTime {
-    at.with_timezone(&Kyiv).naive_local()
-}
-
 /// Decides on a receipt. The same input gives the same decision, whenever it is asked.
 #[must_use]
 pub fn decide(input: &RuleInput<'_>) -> Decision {
@@ -173,69 +169,20 @@ pub fn decide(input: &RuleInput<'_>) -> Decision {
     found.decide(earned)
 }
 
-/// The reasons found so far, each code once.
-#[derive(Default)]
-struct Findings {
-    reasons: BTreeMap<ReasonCode, Reason>,
-    order: Vec<ReasonCode>,
-    certain: bool,
-}
-
-impl Findings {
-    /// A reason that rejects.
-    fn certain(&mut self, code: ReasonCode, cause: &str, facts: &[(&str, String)]) {
-        self.certain = true;
-        self.doubt(code, cause, facts);
-    }
-
-    /// A reason for a person to look.
-    fn doubt(&mut self, code: ReasonCode, cause: &str, facts: &[(&str, String)]) {
-        let reason = self.reasons.entry(code).or_insert_with(|| {
-            self.order.push(code);
-            Reason::new(code)
-        });
-        // Two causes of one code become one reason that names both.
-        let causes = reason.facts.entry("cause".to_owned()).or_default();
-        if !causes.split(',').any(|known| known == cause) {
-            if !causes.is_empty() {
-                causes.push(',');
-            }
-            causes.push_str(cause);
-        }
-        for (name, value) in facts {
-            reason.facts.entry((*name).to_owned()).or_insert_with(|| value.clone());
-        }
-    }
-
-    /// Certain when `sure`, else a doubt.
-    fn weigh(&mut self, sure: bool, code: ReasonCode, cause: &str, facts: &[(&str, String)]) {
-        if sure {
-            self.certain(code, cause, facts);
-        } else {
-            self.doubt(code, cause, facts);
-        }
-    }
-
-    fn decide(mut self, earned: Option<(Money, Vec<LineMatch>)>) -> Decision {
-        let reasons: Vec<Reason> = self.order.iter().filter_map(|code| self.reasons.remove(code)).collect();
-        match earned {
-            Some((reward, matches)) if reasons.is_empty() => Decision::Accept { reward, matches },
-            _ if self.certain => Decision::Reject { reasons },
-            // Without reasons `goods` has found a reward; should it ever not have, a person looks.
-            None if reasons.is_empty() => {
-                Decision::Review { reasons: vec![Reason::new(ReasonCode::NoEligibleProduct)] }
-            }
-            _ => Decision::Review { reasons },
-        }
-    }
-}
-
 fn claims(input: &RuleInput<'_>, found: &mut Findings) {
     if let Some(first) = input.claims.duplicate_image_of {
-        found.certain(ReasonCode::DuplicateImage, "same_bytes", &[("receipt_id", first.to_string())]);
+        found.certain(
+            ReasonCode::DuplicateImage,
+            "same_bytes",
+            &[("receipt_id", first.to_string())],
+        );
     }
     if let Some(first) = input.claims.duplicate_receipt_of {
-        found.certain(ReasonCode::DuplicateReceipt, "same_fiscal_receipt", &[("receipt_id", first.to_string())]);
+        found.certain(
+            ReasonCode::DuplicateReceipt,
+            "same_fiscal_receipt",
+            &[("receipt_id", first.to_string())],
+        );
     }
     if !input.fraud_signals.is_empty() {
         let signals = [("signals", input.fraud_signals.join(","))];
@@ -274,11 +221,17 @@ fn purchase(input: &RuleInput<'_>) -> Option<(NaiveDateTime, NaiveDateTime, bool
     let field = recognition.purchased_on.as_ref()?;
     let last_minute = NaiveTime::from_hms_opt(23, 59, 0).unwrap_or(NaiveTime::MIN);
     let sure = field.confidence >= input.thresholds.automatic;
-    Some((field.value.and_time(NaiveTime::MIN), field.value.and_time(last_minute), sure))
+    Some((
+        field.value.and_time(NaiveTime::MIN),
+        field.value.and_time(last_minute),
+        sure,
+    ))
 }
 
 fn dates(input: &RuleInput<'_>, found: &mut Findings) {
-    let Some((earliest, latest, sure)) = purchase(input) else { return };
+    let Some((earliest, latest, sure)) = purchase(input) else {
+        return;
+    };
     let submitted = kyiv_local(input.submitted_at);
     let bought = ("purchased_at", iso(latest));
     // Seven days are seven calendar days: the same time of day on the clock, through a change of summer time too.
@@ -302,30 +255,13 @@ fn dates(input: &RuleInput<'_>, found: &mut Findings) {
         found.weigh(sure, ReasonCode::CampaignInactive, "before_start", &facts);
     }
     if let Some(last) = input.terms.ends_on.filter(|last| earliest.date() > *last) {
-        found.weigh(sure, ReasonCode::CampaignInactive, "after_end", &[bought, ("ends_on", last.to_string())]);
+        found.weigh(
+            sure,
+            ReasonCode::CampaignInactive,
+            "after_end",
+            &[bought, ("ends_on", last.to_string())],
+        );
     }
-}
-
-/// The last moment that shows this time on the clock; in the missing hour of spring, the moment an hour on.
-fn last_instant(local: NaiveDateTime) -> DateTime<Utc> {
-    resolve(local).map_or_else(|| local.and_utc(), |(_, last)| last)
-}
-
-/// The first moment that shows this time on the clock.
-fn first_instant(local: NaiveDateTime) -> DateTime<Utc> {
-    resolve(local).map_or_else(|| local.and_utc(), |(first, _)| first)
-}
-
-fn resolve(local: NaiveDateTime) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    let moments = |local: &NaiveDateTime| {
-        let result = Kyiv.from_local_datetime(local);
-        result.earliest().zip(result.latest()).map(|(first, last)| (first.to_utc(), last.to_utc()))
-    };
-    moments(&local).or_else(|| moments(&local.checked_add_signed(TimeDelta::hours(1))?))
-}
-
-fn iso(local: NaiveDateTime) -> String {
-    local.format("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
 /// Whether enough was read to judge the content; finds `unreadable` when not.
@@ -335,7 +271,11 @@ fn readable(input: &RuleInput<'_>, found: &mut Findings) -> bool {
     if recognition.confidence >= input.thresholds.readable && !nothing {
         return true;
     }
-    let cause = if nothing { "no_merchant_and_no_total" } else { "confidence" };
+    let cause = if nothing {
+        "no_merchant_and_no_total"
+    } else {
+        "confidence"
+    };
     let facts = [
         ("confidence", recognition.confidence.thousandths().to_string()),
         ("threshold", input.thresholds.readable.thousandths().to_string()),
@@ -354,7 +294,12 @@ fn merchant(input: &RuleInput<'_>, found: &mut Findings) {
         Some(field) if accepted.contains(&field.value) => {}
         Some(field) => {
             let sure = field.confidence >= input.thresholds.automatic;
-            found.weigh(sure, ReasonCode::CampaignInactive, "merchant", &[("tax_id", field.value.clone())]);
+            found.weigh(
+                sure,
+                ReasonCode::CampaignInactive,
+                "merchant",
+                &[("tax_id", field.value.clone())],
+            );
         }
         None => found.doubt(ReasonCode::LowConfidence, "no_tax_id", &[]),
     }
@@ -374,7 +319,11 @@ fn trust(input: &RuleInput<'_>, found: &mut Findings) {
         QrReading::Fiscal { .. } => text_against_code(input, found),
         _ if input.terms.allow_without_qr => {}
         QrReading::Incomplete { missing, .. } => {
-            found.doubt(ReasonCode::LowConfidence, "incomplete_qr", &[("missing", missing.join(","))]);
+            found.doubt(
+                ReasonCode::LowConfidence,
+                "incomplete_qr",
+                &[("missing", missing.join(","))],
+            );
         }
         QrReading::Missing | QrReading::NotAReceipt { .. } => {
             found.doubt(ReasonCode::LowConfidence, "no_qr", &[]);
@@ -388,7 +337,10 @@ fn trust(input: &RuleInput<'_>, found: &mut Findings) {
     }
     for anomaly in &recognition.anomalies {
         match anomaly {
-            Anomaly::TotalMismatch { lines_minor, total_minor } => {
+            Anomaly::TotalMismatch {
+                lines_minor,
+                total_minor,
+            } => {
                 mismatch(&lines_minor.to_string(), &total_minor.to_string(), found);
             }
             Anomaly::QrMismatch { field } => found.doubt(ReasonCode::QrMismatch, field, &[]),
@@ -407,16 +359,25 @@ fn text_against_code(input: &RuleInput<'_>, found: &mut Findings) {
     if let Some(total) = recognition.total_minor.as_ref().filter(|f| counts(f.confidence))
         && total.value.abs_diff(qr.total_minor) > CASH_ROUNDING_MINOR
     {
-        let facts = [("text_total_minor", total.value.to_string()), ("qr_total_minor", qr.total_minor.to_string())];
+        let facts = [
+            ("text_total_minor", total.value.to_string()),
+            ("qr_total_minor", qr.total_minor.to_string()),
+        ];
         found.doubt(ReasonCode::QrMismatch, "total", &facts);
     }
-    let timed = recognition.purchased_at.as_ref().map(|f| (f.value.date(), f.confidence));
+    let timed = recognition
+        .purchased_at
+        .as_ref()
+        .map(|f| (f.value.date(), f.confidence));
     let dated = timed.or_else(|| recognition.purchased_on.as_ref().map(|f| (f.value, f.confidence)));
     if let Some((date, confidence)) = dated
         && counts(confidence)
         && date != qr.purchased_at.date()
     {
-        let facts = [("text_date", date.to_string()), ("qr_date", qr.purchased_at.date().to_string())];
+        let facts = [
+            ("text_date", date.to_string()),
+            ("qr_date", qr.purchased_at.date().to_string()),
+        ];
         found.doubt(ReasonCode::QrMismatch, "date", &facts);
     }
 }
@@ -432,90 +393,14 @@ fn totals(input: &RuleInput<'_>, found: &mut Findings) {
     if input.recognition.items.is_empty() {
         return;
     }
-    let lines: i128 =
-        input.recognition.items.iter().map(|i| i128::from(i.sum_minor) - i128::from(i.discount_minor)).sum();
+    let lines: i128 = input
+        .recognition
+        .items
+        .iter()
+        .map(|i| i128::from(i.sum_minor) - i128::from(i.discount_minor))
+        .sum();
     if (lines - i128::from(total)).abs() * 100 > i128::from(total).abs() {
         mismatch(&lines.to_string(), &total.to_string(), found);
-    }
-}
-
-/// The goods that count and what they earn.
-fn goods(input: &RuleInput<'_>, found: &mut Findings) -> Option<(Money, Vec<LineMatch>)> {
-    let recognition = input.recognition;
-    // In an unsure reading the brand may stand there and not be seen, so a person looks.
-    let sure = recognition.confidence >= input.thresholds.automatic;
-    if recognition.items.is_empty() {
-        found.weigh(sure, ReasonCode::NoItems, "no_lines", &[]);
-        return None;
-    }
-    let condition = &input.terms.products;
-    let catalogue = CatalogueView {
-        products: input.products,
-        only_codes: &condition.codes,
-        brand_keywords: &condition.brand_keywords,
-    };
-    let earned = match_lines(recognition, catalogue).and_then(|matches| {
-        let bought = Bought::of(&matches)?;
-        let reward = input.terms.reward.amount(bought.units, bought.net_minor, input.terms.currency)?;
-        Ok((matches, bought, reward))
-    });
-    let Ok((matches, bought, reward)) = earned else {
-        found.certain(ReasonCode::TotalMismatch, "overflow", &[]);
-        return None;
-    };
-    let lines = ("lines", recognition.items.len().to_string());
-    if matches.is_empty() {
-        found.weigh(sure, ReasonCode::NoEligibleProduct, "no_match", &[lines]);
-        return None;
-    }
-    if bought.thousandths < condition.minimum_quantity.thousandths() {
-        let facts = [
-            ("quantity", Quantity::from_thousandths(bought.thousandths).to_string()),
-            ("minimum_quantity", condition.minimum_quantity.to_string()),
-        ];
-        found.weigh(sure, ReasonCode::NoEligibleProduct, "below_minimum_quantity", &facts);
-    }
-    if bought.net_minor < condition.minimum_sum_minor {
-        let facts = [
-            ("sum_minor", bought.net_minor.to_string()),
-            ("minimum_sum_minor", condition.minimum_sum_minor.to_string()),
-        ];
-        found.weigh(sure, ReasonCode::NoEligibleProduct, "below_minimum_sum", &facts);
-    }
-    if !reward.is_positive() {
-        found.weigh(sure, ReasonCode::NoEligibleProduct, "reward_is_zero", &[lines]);
-    }
-    Some((reward, matches))
-}
-
-fn match_lines(recognition: &Recognition, catalogue: CatalogueView<'_>) -> Result<Vec<LineMatch>, MoneyError> {
-    let mut matches = Vec::new();
-    for (line, item) in (0_u32..).zip(&recognition.items) {
-        if let Some(found) = match_item(item, catalogue) {
-            let net_minor = item.sum_minor.checked_sub(item.discount_minor).ok_or(MoneyError::Overflow)?;
-            matches.push(LineMatch { line, found, quantity: item.quantity, net_minor });
-        }
-    }
-    Ok(matches)
-}
-
-/// Sums over the lines that count.
-struct Bought {
-    thousandths: i64,
-    units: i64,
-    net_minor: i64,
-}
-
-impl Bought {
-    fn of(matches: &[LineMatch]) -> Result<Self, MoneyError> {
-        let mut bought = Self { thousandths: 0, units: 0, net_minor: 0 };
-        for line in matches {
-            let quantity = line.quantity.thousandths();
-            bought.thousandths = bought.thousandths.checked_add(quantity).ok_or(MoneyError::Overflow)?;
-            bought.units = bought.units.checked_add(quantity / 1_000).ok_or(MoneyError::Overflow)?;
-            bought.net_minor = bought.net_minor.checked_add(line.net_minor).ok_or(MoneyError::Overflow)?;
-        }
-        Ok(bought)
     }
 }
 
@@ -531,13 +416,19 @@ fn limits(input: &RuleInput<'_>, reward: Option<Money>, found: &mut Findings) {
         found.certain(ReasonCode::DailyLimit, "day", &facts);
     }
     if let Some(limit) = terms.limit_in_all.filter(|limit| history.accepted_in_all >= *limit) {
-        let facts = [("limit", limit.to_string()), ("accepted", history.accepted_in_all.to_string())];
+        let facts = [
+            ("limit", limit.to_string()),
+            ("accepted", history.accepted_in_all.to_string()),
+        ];
         found.certain(ReasonCode::DailyLimit, "in_all", &facts);
     }
     let Some(reward) = reward else { return };
     for (cause, left) in [("day", input.budget.today_minor), ("in_all", input.budget.in_all_minor)] {
         if let Some(left) = left.filter(|left| reward.minor > *left) {
-            let facts = [("reward_minor", reward.minor.to_string()), ("left_minor", left.to_string())];
+            let facts = [
+                ("reward_minor", reward.minor.to_string()),
+                ("left_minor", left.to_string()),
+            ];
             found.certain(ReasonCode::BudgetExhausted, cause, &facts);
         }
     }

@@ -87,7 +87,10 @@ impl Reason {
     /// A reason without facts yet.
     #[must_use]
     pub const fn new(code: ReasonCode) -> Self {
-        Self { code, facts: BTreeMap::new() }
+        Self {
+            code,
+            facts: BTreeMap::new(),
+        }
     }
 
     /// The same reason with one more fact.

@@ -97,7 +97,10 @@ impl Reward {
                 let sum = units.checked_mul(minor).ok_or(MoneyError::Overflow)?;
                 cap_minor.map_or(sum, |cap| sum.min(cap))
             }
-            Self::Percent { basis_points, cap_minor } => {
+            Self::Percent {
+                basis_points,
+                cap_minor,
+            } => {
                 let share = i128::from(price_minor) * i128::from(basis_points) / 10_000;
                 i64::try_from(share).map_err(|_| MoneyError::Overflow)?.min(cap_minor)
             }
@@ -108,8 +111,14 @@ impl Reward {
     const fn largest_parameter_is_positive(self) -> bool {
         match self {
             Self::Fixed { minor } | Self::PerItem { minor, cap_minor: None } => minor > 0,
-            Self::PerItem { minor, cap_minor: Some(cap) } => minor > 0 && cap > 0,
-            Self::Percent { basis_points, cap_minor } => basis_points > 0 && basis_points <= 10_000 && cap_minor > 0,
+            Self::PerItem {
+                minor,
+                cap_minor: Some(cap),
+            } => minor > 0 && cap > 0,
+            Self::Percent {
+                basis_points,
+                cap_minor,
+            } => basis_points > 0 && basis_points <= 10_000 && cap_minor > 0,
         }
     }
 }
@@ -147,7 +156,11 @@ impl CampaignTerms {
         let limits = [self.budget_daily_minor, self.budget_total_minor];
         let wrong = if self.window_days == 0 || self.window_days > 366 {
             "window_days"
-        } else if self.starts_on.zip(self.ends_on).is_some_and(|(first, last)| first > last) {
+        } else if self
+            .starts_on
+            .zip(self.ends_on)
+            .is_some_and(|(first, last)| first > last)
+        {
             "ends_on"
         } else if !self.reward.largest_parameter_is_positive() {
             "reward"
