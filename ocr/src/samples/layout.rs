@@ -183,7 +183,8 @@ fn software(page: &mut Page, spec: &SampleSpec, qr: Option<&str>) {
 fn paper(page: &mut Page, spec: &SampleSpec, qr: Option<&str>) {
     let shop = shop(spec);
     page.centre(shop.legal_name, true);
-    page.centre(&format!("{}, {}", shop.outlet, shop.address), false);
+    page.centre(shop.outlet, false);
+    page.centre(shop.address, false);
     page.centre(&format!("ПН {}", shop.tax_id), false);
     page.left(&format!("ЗН ПК{:08} ФН {}", 10_000 + spec.shop, spec.register));
     page.left("Касир 2   Каса 1");

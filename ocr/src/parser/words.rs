@@ -1,0 +1,95 @@
+//! Words made comparable: one alphabet, one case, and a little forgiveness.
+//!
+//! The engine mixes Latin and Cyrillic letters that look alike and reads `І` as `1` inside a word. Keywords are
+//! compared after folding both sides the same way; longer ones may differ by a letter.
+
+/// A word folded for comparison: capitals, Cyrillic look-alikes, letters and digits only.
+#[must_use]
+pub fn folded(word: &str) -> String {
+    let letters = word.chars().filter(|c| c.is_alphabetic()).count();
+    let mut out = String::with_capacity(word.len());
+    for c in word.chars().flat_map(char::to_uppercase).filter(|c| c.is_alphanumeric()) {
+        out.push(if letters >= 2 { letter_of_digit(c) } else { c });
+    }
+    out.chars().map(look_alike).collect()
+}
+
+/// A digit inside a word of letters is a misread letter.
+const fn letter_of_digit(c: char) -> char {
+    match c {
+        '0' => 'О',
+        '1' => 'І',
+        '3' => 'З',
+        '6' => 'Б',
+        _ => c,
+    }
+}
+
+const fn look_alike(c: char) -> char {
+    match c {
+        'A' => 'А',
+        'B' => 'В',
+        'C' => 'С',
+        'E' | 'Ё' | 'Є' => 'Е',
+        'H' => 'Н',
+        'I' | 'Ї' | '|' => 'І',
+        'K' => 'К',
+        'M' => 'М',
+        'O' => 'О',
+        'P' => 'Р',
+        'T' => 'Т',
+        'X' => 'Х',
+        'Y' => 'У',
+        'Ґ' => 'Г',
+        'Й' => 'И',
+        _ => c,
+    }
+}
+
+/// Whether a folded word is this keyword: exact up to four letters, one wrong letter from five, two from nine.
+#[must_use]
+pub fn is_keyword(folded_word: &str, keyword: &str) -> bool {
+    let keyword = folded(keyword);
+    if folded_word == keyword {
+        return true;
+    }
+    let forgiven = match keyword.chars().count() {
+        0..=4 => 0,
+        5..=8 => 1,
+        _ => 2,
+    };
+    let length = folded_word.chars().count();
+    forgiven > 0
+        && length.abs_diff(keyword.chars().count()) <= forgiven
+        && strsim::levenshtein(folded_word, &keyword) <= forgiven
+}
+
+/// Where a phrase begins among folded words.
+#[must_use]
+pub fn find_phrase(folded_words: &[String], phrase: &str) -> Option<usize> {
+    let parts: Vec<&str> = phrase.split(' ').collect();
+    folded_words.windows(parts.len()).position(|window| window.iter().zip(&parts).all(|(word, part)| is_keyword(word, part)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Vec<String> {
+        text.split(' ').map(folded).collect()
+    }
+
+    #[test]
+    fn latin_look_alikes_and_digits_inside_words_are_forgiven() {
+        assert_eq!(folded("CYMA:"), folded("СУМА"));
+        assert_eq!(folded("ГОТ1ВКА"), folded("Готівка"));
+        assert!(find_phrase(&line("СУМА ДО СПЛАТИ: 95.30"), "ДО СПЛАТИ").is_some());
+        assert!(find_phrase(&line("СУМА ДО СПЛАТM"), "ДО СПЛАТИ").is_some());
+    }
+
+    #[test]
+    fn a_medicine_that_begins_like_a_keyword_is_not_it() {
+        assert!(!is_keyword(&folded("Сумамед"), "СУМА"));
+        assert!(!is_keyword(&folded("Чека"), "ЧЕК"));
+    }
+}

@@ -1,0 +1,208 @@
+//! The whole way from bytes to a [`Recognition`].
+
+use std::time::{Duration, Instant};
+
+use image::GrayImage;
+use kvit_domain::money::Currency;
+use kvit_domain::recognition::{FiscalQr, QrReading, ReceiptItem, Recognition};
+
+use crate::engine::{Engine, EngineConfig, EngineError};
+use crate::intake::{self, IntakeError};
+use crate::layout::{self, Line, mean_confidence};
+use crate::parser::{self, ReceiptText, anomalies, items::Draft};
+use crate::preprocess::{self, Prepared};
+use crate::{confidence, qr};
+
+/// Longest text kept in a recognition, in bytes.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// A page read with a mean confidence below this may stand on its head.
+const UPRIGHT_FROM: u16 = 450;
+
+/// How one photo is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Time for the search of a QR code; a clear code takes a small part of it.
+    pub qr_budget: Duration,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { qr_budget: Duration::from_secs(3) }
+    }
+}
+
+/// Why a photo could not be read at all. A blank or unreadable photo is not an error but a recognition with a low
+/// confidence.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The bytes are not an acceptable picture: the sender's to fix, never worth a retry.
+    #[error("the photo was not accepted")]
+    Intake(#[from] IntakeError),
+    /// The engine failed: the worker should end and be started anew.
+    #[error("the OCR engine failed")]
+    Engine(#[from] EngineError),
+}
+
+impl ReadError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Intake(error) => error.code(),
+            Self::Engine(_) => "ocr_engine",
+        }
+    }
+
+    /// Whether the sender has to send something else, so that a retry is useless.
+    #[must_use]
+    pub const fn is_rejection(&self) -> bool {
+        matches!(self, Self::Intake(_))
+    }
+}
+
+/// Reads photos with an engine that stays warm. `Send` but not `Sync`: one for each OS thread of a worker.
+#[derive(Debug)]
+pub struct Reader {
+    engine: Engine,
+}
+
+impl Reader {
+    /// Starts the engine: tenths of a second and some 70 MB.
+    ///
+    /// # Errors
+    /// [`EngineError::Start`].
+    pub fn init(config: &EngineConfig) -> Result<Self, EngineError> {
+        Ok(Self { engine: Engine::init(config)? })
+    }
+
+    /// Reads a photo: the QR code first, then the text.
+    ///
+    /// # Errors
+    /// [`ReadError::Intake`] for bytes that are no acceptable picture, [`ReadError::Engine`] when the engine fails.
+    pub fn read(&mut self, image: &[u8], options: &ReadOptions) -> Result<Recognition, ReadError> {
+        let mut watch = Watch::start();
+        let photo = intake::decode(image)?;
+        watch.stage("decode");
+        let search = qr::search(&photo.grey, Instant::now() + options.qr_budget);
+        watch.stage("qr");
+        let lines = self.lines(&photo.grey, search.quarter_turns, &mut watch)?;
+        let text = parser::parse(&lines, search.reading.fiscal().map(|qr| qr.total_minor));
+        let mut recognition = assemble(text, search.reading, &lines, photo.short_edge_px);
+        watch.stage("parse");
+        recognition.stage_ms = watch.stages;
+        Ok(recognition)
+    }
+
+    /// The lines of the photo, with places on the upright photo.
+    fn lines(&mut self, photo: &GrayImage, turns: Option<u8>, watch: &mut Watch) -> Result<Vec<Line>, EngineError> {
+        let first = self.lines_turned(photo, turns.unwrap_or(0), watch)?;
+        // A code tells the direction; without one, a page that reads badly is tried in the other ones.
+        if turns.is_some() || quality(&first) >= UPRIGHT_FROM || first.is_empty() {
+            return Ok(first);
+        }
+        let mut best = first;
+        for turns in [2, 1, 3] {
+            let other = self.lines_turned(photo, turns, watch)?;
+            if quality(&other) > quality(&best) {
+                best = other;
+            }
+            if quality(&best) >= UPRIGHT_FROM {
+                break;
+            }
+        }
+        Ok(best)
+    }
+
+    fn lines_turned(&mut self, photo: &GrayImage, turns: u8, watch: &mut Watch) -> Result<Vec<Line>, EngineError> {
+        let prepared = preprocess::prepare(photo, turns);
+        watch.stage("preprocess");
+        let Some(prepared) = prepared else { return Ok(Vec::new()) };
+        let words = self.engine.read(&prepared.page)?;
+        watch.stage("ocr");
+        Ok(placed(layout::lines(words), &prepared))
+    }
+}
+
+fn placed(mut lines: Vec<Line>, prepared: &Prepared) -> Vec<Line> {
+    for word in lines.iter_mut().flat_map(|line| &mut line.words) {
+        word.region = prepared.on_photo(word.region);
+    }
+    lines
+}
+
+/// The mean confidence of all words of a page.
+fn quality(lines: &[Line]) -> u16 {
+    let words: Vec<_> = lines.iter().flat_map(|line| line.words.iter().cloned()).collect();
+    mean_confidence(&words).thousandths()
+}
+
+fn assemble(text: ReceiptText, qr: QrReading, lines: &[Line], short_edge_px: u32) -> Recognition {
+    let fiscal: Option<&FiscalQr> = qr.fiscal();
+    let anomalies = anomalies::find(&text, fiscal);
+    let confidence = confidence::overall(&text, fiscal, &anomalies);
+    let currency = fiscal.map(|qr| qr.currency).or(text.currency).unwrap_or(Currency::Uah);
+    Recognition {
+        merchant: text.merchant,
+        tax_id: text.tax_id,
+        register_number: text.register_number,
+        receipt_number: text.receipt_number,
+        purchased_at: text.purchased_at,
+        purchased_on: text.purchased_on,
+        currency,
+        total_minor: text.totals.chosen().cloned(),
+        items: text.items.into_iter().map(item).collect(),
+        is_return: text.is_return,
+        confidence,
+        anomalies,
+        text: bounded(lines),
+        stage_ms: Vec::new(),
+        short_edge_px,
+        qr,
+    }
+}
+
+fn item(draft: Draft) -> ReceiptItem {
+    ReceiptItem {
+        name: draft.name,
+        quantity: draft.quantity,
+        unit_price_minor: draft.unit_price_minor,
+        sum_minor: draft.sum_minor,
+        discount_minor: draft.discount_minor,
+        tax: draft.tax.map(String::from),
+        barcode: draft.barcode,
+        code: draft.code,
+        confidence: draft.confidence,
+    }
+}
+
+/// The lines as text, cut at a character's boundary.
+fn bounded(lines: &[Line]) -> String {
+    let mut text = lines.iter().map(Line::text).collect::<Vec<_>>().join("\n");
+    let mut end = text.len().min(TEXT_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
+
+/// Time by stage; a stage that runs again adds to its first entry.
+struct Watch {
+    since: Instant,
+    stages: Vec<(String, u32)>,
+}
+
+impl Watch {
+    fn start() -> Self {
+        Self { since: Instant::now(), stages: Vec::new() }
+    }
+
+    fn stage(&mut self, name: &str) {
+        let spent = u32::try_from(self.since.elapsed().as_millis()).unwrap_or(u32::MAX);
+        self.since = Instant::now();
+        match self.stages.iter_mut().find(|(known, _)| known == name) {
+            Some((_, total)) => *total = total.saturating_add(spent),
+            None => self.stages.push((name.to_owned(), spent)),
+        }
+    }
+}
