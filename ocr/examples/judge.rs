@@ -17,8 +17,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let first: u64 = args.next().map_or(Ok(1), |s| s.parse())?;
     let seeds: u64 = args.next().map_or(Ok(1), |s| s.parse())?;
-    let now = NaiveDate::from_ymd_opt(2026, 3, 14).and_then(|d| d.and_hms_opt(15, 0, 0)).ok_or("date")?;
-    let submitted_at = Kyiv.from_local_datetime(&now).earliest().ok_or("time")?.with_timezone(&Utc);
+    let now = NaiveDate::from_ymd_opt(2026, 3, 14)
+        .and_then(|d| d.and_hms_opt(15, 0, 0))
+        .ok_or("date")?;
+    let submitted_at = Kyiv
+        .from_local_datetime(&now)
+        .earliest()
+        .ok_or("time")?
+        .with_timezone(&Utc);
     let terms = CampaignTerms::default_campaign(100_000, 1_000_000);
     let mut reader = Reader::init(&EngineConfig::default())?;
     let (mut right, mut judged, mut spent) = (0, 0, Duration::ZERO);
@@ -29,9 +35,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             let recognition = reader.read(&demo.sample.jpeg, &ReadOptions::default())?;
             spent += started.elapsed();
             let id = ReceiptId::derived("judge", &demo.sample.name);
-            let mut claims = Claims { duplicate_image_of: images.insert(demo.sample.jpeg.clone(), id), ..Claims::default() };
+            let mut claims = Claims {
+                duplicate_image_of: images.insert(demo.sample.jpeg.clone(), id),
+                ..Claims::default()
+            };
             if let Some(qr) = recognition.qr.fiscal() {
-                let identity = (qr.register_number.clone(), qr.receipt_number.clone(), qr.purchased_at.date());
+                let identity = (
+                    qr.register_number.clone(),
+                    qr.receipt_number.clone(),
+                    qr.purchased_at.date(),
+                );
                 claims.duplicate_receipt_of = receipts.insert(identity, id);
             }
             let count = accepted.entry(demo.shopper).or_insert(0);
@@ -40,7 +53,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                 terms: &terms,
                 campaign_active: true,
                 products: &[],
-                history: History { accepted_today: *count, accepted_in_all: *count },
+                history: History {
+                    accepted_today: *count,
+                    accepted_in_all: *count,
+                },
                 budget: BudgetLeft::default(),
                 claims,
                 fraud_signals: &[],
@@ -64,12 +80,21 @@ fn main() -> Result<(), Box<dyn Error>> {
             judged += 1;
             right += u32::from(met);
             let mark = if met { "ok " } else { "BAD" };
-            println!("{mark} {seed:>3} {} {:?} {}", demo.sample.name, recognition.confidence, if met { "" } else { &told });
+            println!(
+                "{mark} {seed:>3} {} {:?} {}",
+                demo.sample.name,
+                recognition.confidence,
+                if met { "" } else { &told }
+            );
             if !met {
                 println!("    items {:?}\n    text {:?}", recognition.items, recognition.text);
             }
         }
     }
     println!("{right} of {judged} as expected, {:?} a photo", spent / judged.max(1));
-    if right == judged { Ok(()) } else { Err("some ended otherwise".into()) }
+    if right == judged {
+        Ok(())
+    } else {
+        Err("some ended otherwise".into())
+    }
 }
