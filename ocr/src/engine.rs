@@ -4,6 +4,8 @@
 //! is `Send` but not `Sync`: one for each OS thread. `OMP_THREAD_LIMIT=1` must stand in the environment before the
 //! process starts; setting it later has no effect and each page then takes several times as long.
 
+use std::time::Instant;
+
 use image::GrayImage;
 use kvit_domain::recognition::{Confidence, Region};
 use leptess::{LepTess, Variable};
@@ -105,13 +107,15 @@ impl Engine {
         Ok(Self { tesseract })
     }
 
-    /// Reads a prepared page: as one block, and as a column when that went badly. Words stand in the page's pixels.
+    /// Reads a prepared page: as one block, and as a column when that went badly and the deadline has not passed.
+    /// Words stand in the page's pixels.
     ///
     /// # Errors
     /// [`EngineError::Page`].
-    pub fn read(&mut self, page: &GrayImage) -> Result<Vec<Word>, EngineError> {
+    pub fn read(&mut self, page: &GrayImage, deadline: Instant) -> Result<Vec<Word>, EngineError> {
         let block = self.read_as(page, PageMode::Block)?;
-        if block.len() >= WORDS_EXPECTED && mean_confidence(&block).thousandths() >= SATISFIED_AT {
+        let satisfied = block.len() >= WORDS_EXPECTED && mean_confidence(&block).thousandths() >= SATISFIED_AT;
+        if satisfied || Instant::now() >= deadline {
             return Ok(block);
         }
         let column = self.read_as(page, PageMode::Column)?;

@@ -143,11 +143,12 @@ fn decode_rxing(shown: &GrayImage) -> Option<Decoded> {
     }));
     let result = decoded.ok()?.ok()?;
     let corners: Vec<(i64, i64)> = result.getPoints().iter().map(|p| (whole(p.x), whole(p.y))).collect();
-    // The decoder names the finder patterns in the order bottom left, top left, top right of the upright code.
-    let quarter_turns = match corners.as_slice() {
-        [_, top_left, top_right, ..] => Some(turns_to_upright(top_right.0 - top_left.0, top_right.1 - top_left.1)),
+    // Four corners come as top left, top right, ...; three finder patterns as bottom left, top left, top right.
+    let upper_edge = match corners.as_slice() {
+        [top_left, top_right, _, _] | [_, top_left, top_right] => Some((top_left, top_right)),
         _ => None,
     };
+    let quarter_turns = upper_edge.map(|(left, right)| turns_to_upright(right.0 - left.0, right.1 - left.1));
     Some(Decoded { content: result.getText().to_owned(), corners, quarter_turns })
 }
 
@@ -200,4 +201,44 @@ fn paint_over(shown: &mut GrayImage, corners: &[(i64, i64)]) {
 #[expect(clippy::cast_possible_truncation, reason = "a place on a picture; a float cast saturates")]
 fn whole(place: f32) -> i64 {
     place as i64
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+    use std::time::Duration;
+
+    use super::*;
+    use crate::samples;
+
+    fn photo() -> GrayImage {
+        let now = chrono::NaiveDate::from_ymd_opt(2026, 3, 14).unwrap().and_hms_opt(15, 0, 0).unwrap();
+        let set = samples::demo_set(now, 1).unwrap();
+        let first = set.first().unwrap();
+        image::load_from_memory(&first.sample.jpeg).unwrap().into_luma8()
+    }
+
+    #[test]
+    fn a_code_tells_which_side_is_up() {
+        let upright = photo();
+        for turned in 0..4_u8 {
+            let search = search(&pixels::quarter_turned(upright.clone(), turned), Instant::now() + Duration::from_secs(20));
+            assert!(matches!(search.reading, QrReading::Fiscal { .. }), "{:?}", search.reading);
+            assert_eq!(search.quarter_turns, Some((4 - turned) % 4), "turned {turned}");
+        }
+    }
+
+    #[test]
+    fn a_spent_budget_ends_the_search_before_it_begins() {
+        assert_eq!(search(&photo(), Instant::now()).reading, QrReading::Missing);
+    }
+
+    #[test]
+    fn pictures_without_a_code_and_tiny_ones_end_quietly() {
+        for (width, height) in [(1, 1), (3, 700), (40, 40), (300, 300)] {
+            let noise = GrayImage::from_fn(width, height, |x, y| Luma([u8::try_from((x * 7 + y * 13 + x * y) % 256).unwrap()]));
+            let found = search(&noise, Instant::now() + Duration::from_secs(20));
+            assert_eq!(found.reading, QrReading::Missing, "{width}x{height}");
+        }
+    }
 }

@@ -23,11 +23,13 @@ const UPRIGHT_FROM: u16 = 450;
 pub struct ReadOptions {
     /// Time for the search of a QR code; a clear code takes a small part of it.
     pub qr_budget: Duration,
+    /// Time for reading the text. A pass that has begun is finished; no further one is begun when this is spent.
+    pub text_budget: Duration,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { qr_budget: Duration::from_secs(3) }
+        Self { qr_budget: Duration::from_secs(3), text_budget: Duration::from_secs(6) }
     }
 }
 
@@ -85,7 +87,8 @@ impl Reader {
         watch.stage("decode");
         let search = qr::search(&photo.grey, Instant::now() + options.qr_budget);
         watch.stage("qr");
-        let lines = self.lines(&photo.grey, search.quarter_turns, &mut watch)?;
+        let deadline = Instant::now() + options.text_budget;
+        let lines = self.lines(&photo.grey, search.quarter_turns, deadline, &mut watch)?;
         let text = parser::parse(&lines, search.reading.fiscal().map(|qr| qr.total_minor));
         let mut recognition = assemble(text, search.reading, &lines, photo.short_edge_px);
         watch.stage("parse");
@@ -94,30 +97,39 @@ impl Reader {
     }
 
     /// The lines of the photo, with places on the upright photo.
-    fn lines(&mut self, photo: &GrayImage, turns: Option<u8>, watch: &mut Watch) -> Result<Vec<Line>, EngineError> {
-        let first = self.lines_turned(photo, turns.unwrap_or(0), watch)?;
+    fn lines(
+        &mut self,
+        photo: &GrayImage,
+        turns: Option<u8>,
+        deadline: Instant,
+        watch: &mut Watch,
+    ) -> Result<Vec<Line>, EngineError> {
+        let mut best = self.lines_turned(photo, turns.unwrap_or(0), deadline, watch)?;
         // A code tells the direction; without one, a page that reads badly is tried in the other ones.
-        if turns.is_some() || quality(&first) >= UPRIGHT_FROM || first.is_empty() {
-            return Ok(first);
-        }
-        let mut best = first;
-        for turns in [2, 1, 3] {
-            let other = self.lines_turned(photo, turns, watch)?;
+        let others: &[u8] = if turns.is_some() || best.is_empty() { &[] } else { &[2, 1, 3] };
+        for turns in others {
+            if quality(&best) >= UPRIGHT_FROM || Instant::now() >= deadline {
+                break;
+            }
+            let other = self.lines_turned(photo, *turns, deadline, watch)?;
             if quality(&other) > quality(&best) {
                 best = other;
-            }
-            if quality(&best) >= UPRIGHT_FROM {
-                break;
             }
         }
         Ok(best)
     }
 
-    fn lines_turned(&mut self, photo: &GrayImage, turns: u8, watch: &mut Watch) -> Result<Vec<Line>, EngineError> {
+    fn lines_turned(
+        &mut self,
+        photo: &GrayImage,
+        turns: u8,
+        deadline: Instant,
+        watch: &mut Watch,
+    ) -> Result<Vec<Line>, EngineError> {
         let prepared = preprocess::prepare(photo, turns);
         watch.stage("preprocess");
         let Some(prepared) = prepared else { return Ok(Vec::new()) };
-        let words = self.engine.read(&prepared.page)?;
+        let words = self.engine.read(&prepared.page, deadline)?;
         watch.stage("ocr");
         Ok(placed(layout::lines(words), &prepared))
     }
