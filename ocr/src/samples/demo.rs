@@ -146,7 +146,7 @@ pub fn demo_set(now_local: NaiveDateTime, seed: u64) -> Result<Vec<DemoSample>, 
 fn plan(now: NaiveDateTime, seed: u64) -> Plan {
     use Degradation::{Light, Moderate, Ruined};
     use Expected::{Accepted, Rejected, Review};
-    use Layout::{Blank, PaperRegister, SoftwareRegister, WifiLeaflet};
+    use Layout::{PaperRegister, SoftwareRegister, WifiLeaflet};
 
     let item = |code| SampleItem::of(product(code));
     let mut plan = Plan {
@@ -200,7 +200,7 @@ fn plan(now: NaiveDateTime, seed: u64) -> Plan {
         spec.degradation(Light),
         Rejected("no_eligible_product"),
     );
-    let spec = plan.spec(Blank, 1, &[]).qr(QrKind::None);
+    let spec = plan.spec(SoftwareRegister, 1, &[item("13310")]).qr(QrKind::None);
     plan.add(2, "unreadable", spec.degradation(Ruined), Rejected("unreadable"));
     let wifi = "WIFI:T:nopass;S:Vyhadana-Apteka-Guest;;".to_owned();
     let spec = plan.spec(WifiLeaflet, 1, &[]).qr(QrKind::Text(wifi));
