@@ -20,6 +20,8 @@ const OLDEST: u32 = 14;
 /// `sun_path` has 108 bytes with its closing zero.
 const SOCKET_PATH_BYTES: usize = 107;
 const SOCKET_FILE: &str = ".s.PGSQL.5432";
+/// Beside the socket, names the process that made it.
+pub(crate) const SOCKET_LOCK: &str = ".s.PGSQL.5432.lock";
 const MARKER: &str = "postgres.path";
 
 /// The programs of one Postgres installation.

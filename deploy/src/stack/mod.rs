@@ -103,7 +103,7 @@ impl Endpoints {
 }
 
 /// Services that are given and therefore not started.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct External {
     /// DATABASE_URL and DATABASE_OWNER_URL (the former again, when the latter is not set).
     pub database: Option<(String, String)>,
@@ -111,6 +111,16 @@ pub struct External {
     pub nats: Option<String>,
     /// STORAGE_*.
     pub storage: Option<StorageSettings>,
+}
+
+impl fmt::Debug for External {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("External")
+            .field("database", &self.database.is_some())
+            .field("nats", &self.nats.is_some())
+            .field("storage", &self.storage)
+            .finish()
+    }
 }
 
 /// What to start and how long to wait.

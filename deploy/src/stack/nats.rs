@@ -270,9 +270,9 @@ fn find_program(state: &Path) -> Result<(PathBuf, Version), StackError> {
             .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
             .map(|folder| folder.join("nats-server"))
             .collect();
-    let release = format!("nats-server-{CACHED_RELEASE}");
-    candidates.push(state.join("bin").join(&release));
-    candidates.extend(cache_folder().map(|folder| folder.join(&release)));
+    let cached = format!("nats-server-{CACHED_RELEASE}/nats-server");
+    candidates.push(state.join("bin").join(&cached));
+    candidates.extend(cache_folder().map(|folder| folder.join(&cached)));
     let mut fallback = None;
     for program in candidates {
         let Some(version) = program.is_file().then(|| version_of(&program)).flatten() else {

@@ -310,12 +310,19 @@ impl Postgres {
             }
             proc::wait_until(patience, || proc::working_in(data).is_empty()).await;
         }
-        let pid_file = data.join("postmaster.pid");
-        match fs::remove_file(&pid_file) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(StackError::state("remove", &pid_file)(error)),
+        // The server trusts a lock file whose process exists; it may be a stranger by now, or a dead one that nobody reaped,
+        // as in a container whose first process is no init.
+        for lock in [
+            data.join("postmaster.pid"),
+            self.place.socket.join(cluster::SOCKET_LOCK),
+        ] {
+            match fs::remove_file(&lock) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StackError::state("remove", &lock)(error)),
+            }
         }
+        Ok(())
     }
 }
 
