@@ -1,0 +1,17 @@
+//! The simulated services and our client of them, over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod bot_api;
+mod bot_delivery;
+mod common;
+mod payouts_port;
+mod portmone_client;
+mod portmone_faults;
+mod portmone_rules;
+mod restart;

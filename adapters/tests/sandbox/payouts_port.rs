@@ -1,0 +1,222 @@
+//! The payout port: what the policies see.
+
+use kvit_adapters::portmone::{
+    Payees, PortmoneClient, PortmoneConfig, PortmonePayouts, RefusalCodes,
+};
+use kvit_adapters::sandbox::RunningSandbox;
+use kvit_adapters::sandbox::faults::Rule;
+use kvit_adapters::sandbox::portmone::faults::{Blemish, PortmoneAction, Settle};
+use kvit_commands::ports::payout::{
+    BillStatus, PayoutOrder, PayoutProvider, ProviderFault, RefusalKind,
+};
+use kvit_domain::money::{Currency, Money};
+use kvit_domain::phone::Operator;
+
+use crate::common::{PHONE, config, sandbox};
+
+fn provider_with(config: PortmoneConfig) -> PortmonePayouts {
+    let payees = Payees {
+        kyivstar: "2065".into(),
+        vodafone: "2066".into(),
+        lifecell: "2067".into(),
+    };
+    let codes = RefusalCodes {
+        destination: vec!["s202".into(), "s203".into()],
+        temporary: vec!["s401".into(), "s901".into()],
+    };
+    PortmonePayouts::new(PortmoneClient::try_new(config).unwrap(), payees, codes)
+}
+
+fn provider(running: &RunningSandbox) -> PortmonePayouts {
+    provider_with(config(running))
+}
+
+fn order() -> PayoutOrder {
+    PayoutOrder {
+        operation_id: "op-1".into(),
+        phone: PHONE.into(),
+        operator: Operator::Kyivstar,
+        amount: Money::new(5_000, Currency::Uah),
+    }
+}
+
+fn refused(code: &str, kind: RefusalKind) -> ProviderFault {
+    ProviderFault::Refused {
+        code: code.into(),
+        kind,
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_created_paid_and_asked_about() {
+    let sandbox = sandbox().await;
+    let provider = provider(&sandbox);
+    let bill = provider.create(&order()).await.unwrap();
+    assert_eq!(bill.status, BillStatus::Created);
+    let paid = provider.pay(&order(), &bill.bill_id).await.unwrap();
+    assert_eq!(
+        (paid.status, paid.paid_amount),
+        (BillStatus::Paid, Some(Money::new(5_000, Currency::Uah)))
+    );
+    assert_eq!(
+        provider
+            .status(&order(), &bill.bill_id)
+            .await
+            .unwrap()
+            .unwrap()
+            .status,
+        BillStatus::Paid
+    );
+}
+
+#[tokio::test]
+async fn refusals_are_sorted_by_the_configured_codes() {
+    let sandbox = sandbox().await;
+    let provider = provider(&sandbox);
+    let foreign = PayoutOrder {
+        operator: Operator::Vodafone,
+        ..order()
+    };
+    assert_eq!(
+        provider.create(&foreign).await,
+        Err(refused("s203", RefusalKind::Destination))
+    );
+    let bill = provider.create(&order()).await.unwrap();
+    sandbox.client().add_deposit(-100_000_000).await.unwrap();
+    assert_eq!(
+        provider.pay(&order(), &bill.bill_id).await,
+        Err(refused("s401", RefusalKind::Temporary))
+    );
+    assert_eq!(
+        provider.pay(&order(), "9").await.unwrap_err(),
+        ProviderFault::Unknown("refused with code s302, but the bill could not be read".into())
+    );
+    let roubles = PayoutOrder {
+        amount: Money::new(1, Currency::Rub),
+        ..order()
+    };
+    assert_eq!(
+        provider.create(&roubles).await,
+        Err(refused("local.currency", RefusalKind::Permanent))
+    );
+}
+
+#[tokio::test]
+async fn a_refused_payment_that_happened_all_the_same_is_reported_as_paid() {
+    let sandbox = sandbox().await;
+    let provider = provider(&sandbox);
+    let bill = provider.create(&order()).await.unwrap();
+    let fault = PortmoneAction::Fail {
+        code: "s901".into(),
+        description: String::new(),
+        processed: true,
+    };
+    sandbox
+        .client()
+        .add_portmone_fault(Rule::on("bills.pay", fault))
+        .await
+        .unwrap();
+    assert_eq!(
+        provider.pay(&order(), &bill.bill_id).await.unwrap().status,
+        BillStatus::Paid
+    );
+}
+
+#[tokio::test]
+async fn a_refused_payment_that_cannot_be_checked_is_unknown_unless_there_is_no_way_to_ask() {
+    let sandbox = sandbox().await;
+    let fail = || {
+        Rule::on(
+            "bills.pay",
+            PortmoneAction::Fail {
+                code: "s901".into(),
+                description: String::new(),
+                processed: false,
+            },
+        )
+    };
+    let asking = provider(&sandbox);
+    let bill = asking.create(&order()).await.unwrap();
+    sandbox.client().add_portmone_fault(fail()).await.unwrap();
+    sandbox
+        .client()
+        .add_portmone_fault(Rule::on(
+            "bills.get",
+            PortmoneAction::HttpBefore { status: 502 },
+        ))
+        .await
+        .unwrap();
+    assert!(matches!(
+        asking.pay(&order(), &bill.bill_id).await,
+        Err(ProviderFault::Unknown(_))
+    ));
+    let mute = provider_with(PortmoneConfig {
+        status_method: None,
+        ..config(&sandbox)
+    });
+    sandbox.client().add_portmone_fault(fail()).await.unwrap();
+    assert_eq!(
+        mute.pay(&order(), &bill.bill_id).await,
+        Err(refused("s901", RefusalKind::Temporary))
+    );
+    assert_eq!(mute.status(&order(), &bill.bill_id).await, Ok(None));
+}
+
+#[tokio::test]
+async fn pending_unknown_mismatch_and_not_sent_are_told_apart() {
+    let sandbox = sandbox().await;
+    let provider = provider(&sandbox);
+    let bill = provider.create(&order()).await.unwrap();
+    let control = sandbox.client();
+    control
+        .add_portmone_fault(Rule::on(
+            "bills.pay",
+            PortmoneAction::HttpBefore { status: 500 },
+        ))
+        .await
+        .unwrap();
+    assert!(matches!(
+        provider.pay(&order(), &bill.bill_id).await,
+        Err(ProviderFault::Unknown(_))
+    ));
+    control
+        .add_portmone_fault(Rule::on(
+            "bills.pay",
+            PortmoneAction::Pending {
+                settle: Settle::ByHand,
+            },
+        ))
+        .await
+        .unwrap();
+    assert_eq!(
+        provider.pay(&order(), &bill.bill_id).await.unwrap().status,
+        BillStatus::Pending
+    );
+    assert_eq!(
+        provider
+            .status(&order(), &bill.bill_id)
+            .await
+            .unwrap()
+            .unwrap()
+            .status,
+        BillStatus::Pending
+    );
+    control
+        .add_portmone_fault(Rule::on(
+            "bills.get",
+            PortmoneAction::Spoil {
+                blemish: Blemish::WrongPayee,
+            },
+        ))
+        .await
+        .unwrap();
+    assert!(matches!(
+        provider.status(&order(), &bill.bill_id).await,
+        Err(ProviderFault::Mismatch(_))
+    ));
+    sandbox.shutdown().await;
+    assert!(matches!(
+        provider.pay(&order(), &bill.bill_id).await,
+        Err(ProviderFault::NotSent(_))
+    ));
+}
