@@ -40,12 +40,17 @@ pub enum HandlerFault {
 impl HandlerFault {
     /// A transient fault with the usual pauses.
     pub fn transient(reason: impl Into<String>) -> Self {
-        Self::Transient { reason: reason.into(), retry_after: None }
+        Self::Transient {
+            reason: reason.into(),
+            retry_after: None,
+        }
     }
 
     /// An event that can never be handled.
     pub fn poison(reason: impl Into<String>) -> Self {
-        Self::Poison { reason: reason.into() }
+        Self::Poison {
+            reason: reason.into(),
+        }
     }
 }
 

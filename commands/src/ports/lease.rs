@@ -25,7 +25,12 @@ pub struct LeaseFault(pub String);
 #[async_trait]
 pub trait Lease: Send + Sync {
     /// Takes the name for `ttl` if it is free, expired, or already ours. `None` while another owner holds it.
-    async fn acquire(&self, name: &str, owner: &str, ttl: Duration) -> Result<Option<LeaseGrant>, LeaseFault>;
+    async fn acquire(
+        &self,
+        name: &str,
+        owner: &str,
+        ttl: Duration,
+    ) -> Result<Option<LeaseGrant>, LeaseFault>;
 
     /// Extends a grant to `ttl` from now. `false` when it is no longer ours; then stop the work at once.
     async fn renew(&self, grant: &LeaseGrant, ttl: Duration) -> Result<bool, LeaseFault>;

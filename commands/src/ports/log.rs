@@ -81,7 +81,12 @@ pub trait EventLog: Send + Sync {
     async fn append(&self, append: Append) -> Result<Appended, LogFault>;
 
     /// The events of a stream with a sequence above `after`, in order, at most `limit`.
-    async fn load(&self, stream: &StreamId, after: Sequence, limit: usize) -> Result<Vec<RecordedEvent>, LogFault>;
+    async fn load(
+        &self,
+        stream: &StreamId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogFault>;
 
     /// The events with a position above `after`, in order, at most `limit`. Nothing appears later at or below a
     /// position once read.

@@ -1,8 +1,12 @@
 //! Ports: what the use cases need from outside, as traits. `adapters` makes them real.
 
 pub mod bus;
+pub mod keys;
 pub mod lease;
 pub mod log;
+pub mod messages;
+pub mod notifications;
 pub mod objects;
 pub mod payout;
+pub mod time;
 pub mod vault;

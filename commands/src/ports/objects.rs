@@ -23,8 +23,12 @@ impl ObjectKey {
     /// [`BadObjectKey`] when it breaks a rule above.
     pub fn try_new(key: impl Into<String>) -> Result<Self, BadObjectKey> {
         let key = key.into();
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'/' | b'-');
-        let parts_fit = key.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
+        let allowed = |b: u8| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'/' | b'-')
+        };
+        let parts_fit = key
+            .split('/')
+            .all(|part| !part.is_empty() && !part.starts_with('.'));
         if key.len() <= Self::MAX_BYTES && key.bytes().all(allowed) && parts_fit {
             Ok(Self(key))
         } else {
@@ -78,7 +82,12 @@ pub struct ObjectInfo {
 #[async_trait]
 pub trait ObjectStore: Send + Sync {
     /// Stores an object, replacing one of the same key. Keys made from the content's hash make a repeat harmless.
-    async fn put(&self, key: &ObjectKey, body: Bytes, content_type: &str) -> Result<(), ObjectFault>;
+    async fn put(
+        &self,
+        key: &ObjectKey,
+        body: Bytes,
+        content_type: &str,
+    ) -> Result<(), ObjectFault>;
 
     /// Reads a whole object of at most `max_bytes`.
     async fn get(&self, key: &ObjectKey, max_bytes: usize) -> Result<Bytes, ObjectFault>;
@@ -96,8 +105,19 @@ mod tests {
 
     #[test]
     fn a_key_that_could_leave_its_bucket_or_break_a_store_is_refused() {
-        for bad in ["", "/a", "a/", "a//b", "../a", "a/../b", "a/.hidden", "A.jpg", "a b", "ключ", &"a".repeat(151)]
-        {
+        for bad in [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "../a",
+            "a/../b",
+            "a/.hidden",
+            "A.jpg",
+            "a b",
+            "ключ",
+            &"a".repeat(151),
+        ] {
             assert!(ObjectKey::try_new(bad).is_err(), "{bad} was taken");
         }
         for good in ["receipts/2026/11/0a1b.jpg", "a", &"a".repeat(150)] {

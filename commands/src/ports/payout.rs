@@ -86,5 +86,9 @@ pub trait PayoutProvider: Send + Sync {
     /// Pays a bill: the money moves.
     async fn pay(&self, order: &PayoutOrder, bill_id: &str) -> Result<BillView, ProviderFault>;
     /// Asks about a bill. `Ok(None)` when the provider offers no way to ask.
-    async fn status(&self, order: &PayoutOrder, bill_id: &str) -> Result<Option<BillView>, ProviderFault>;
+    async fn status(
+        &self,
+        order: &PayoutOrder,
+        bill_id: &str,
+    ) -> Result<Option<BillView>, ProviderFault>;
 }

@@ -23,7 +23,13 @@ pub enum VaultFault {
 #[async_trait]
 pub trait Vault: Send + Sync {
     /// Seals a field of an event. The value opens only under the same person, stream and field.
-    async fn seal(&self, person: Uuid, stream: &StreamId, field: &str, plaintext: &[u8]) -> Result<Sealed, VaultFault>;
+    async fn seal(
+        &self,
+        person: Uuid,
+        stream: &StreamId,
+        field: &str,
+        plaintext: &[u8],
+    ) -> Result<Sealed, VaultFault>;
 
     /// Opens a sealed field. `None` when the person's key was destroyed.
     async fn open(
@@ -35,10 +41,20 @@ pub trait Vault: Send + Sync {
     ) -> Result<Option<Vec<u8>>, VaultFault>;
 
     /// Seals a body such as an image; `context` (for example the object key) must be the same at opening.
-    async fn seal_bytes(&self, person: Uuid, context: &str, plaintext: &[u8]) -> Result<Vec<u8>, VaultFault>;
+    async fn seal_bytes(
+        &self,
+        person: Uuid,
+        context: &str,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, VaultFault>;
 
     /// Opens a sealed body. `None` when the person's key was destroyed.
-    async fn open_bytes(&self, person: Uuid, context: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>, VaultFault>;
+    async fn open_bytes(
+        &self,
+        person: Uuid,
+        context: &str,
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, VaultFault>;
 
     /// Destroys the person's key: what was sealed for them can never be opened again. Repeating it is harmless.
     async fn forget(&self, person: Uuid) -> Result<(), VaultFault>;

@@ -1,0 +1,9 @@
+//! The use cases against in-memory twins of the ports.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod executor;
