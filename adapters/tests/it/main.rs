@@ -1,0 +1,17 @@
+//! The adapters against real services. One binary, so that it links once and shares one Postgres cluster.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tests"
+)]
+
+mod leases;
+mod log;
+mod migrations;
+mod standard_store;
+mod support;
+mod vault;
