@@ -63,7 +63,7 @@ as_root() {
 apt_install() {
     local policy=/usr/sbin/policy-rc.d clusters=/etc/postgresql-common/createcluster.d ours=no status=0
     as_root mkdir -p "$clusters"
-    if [ ! -e "$clusters/kvit.conf" ] && ! have_postgres; then
+    if [ ! -e "$clusters/kvit.conf" ] && ! have_postgres >/dev/null; then
         echo 'create_main_cluster = false' | as_root tee "$clusters/kvit.conf" >/dev/null
     fi
     if [ ! -e "$policy" ]; then

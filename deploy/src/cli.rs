@@ -158,8 +158,8 @@ async fn run_up(
         // What was started so far goes down with the unfinished start.
         () = shutdown.cancelled() => return Ok(ExitCode::SUCCESS),
     };
-    ui::say(format_args!(
-        "kvit: Postgres, NATS {} and object storage are ready after {} ms; state in {}",
+    ui::note(format_args!(
+        "Postgres, NATS {} and object storage are ready after {} ms; state in {}",
         stack.nats_version(),
         begun.elapsed().as_millis(),
         stack.state().path().display()
@@ -185,8 +185,8 @@ async fn work(
 ) -> Result<ExitCode, ExitCode> {
     match what {
         What::Services => {
-            ui::say(format_args!(
-                "kvit: roles started in this folder find the services by themselves; for other programs see {}",
+            ui::note(format_args!(
+                "roles started in this folder find the services by themselves; for other programs see {}",
                 stack.state().path().join("endpoints.env").display()
             ));
             shutdown.cancelled().await;

@@ -25,10 +25,10 @@ pub fn on_signals() -> std::io::Result<ShutdownToken> {
                 _ = terminate.recv() => {}
             }
             if stop.is_cancelled() {
-                ui::say("kvit: stopping at once");
+                ui::note("stopping at once");
                 std::process::exit(130);
             }
-            ui::say("kvit: stopping (once more to stop at once)");
+            ui::note("stopping (once more to stop at once)");
             stop.cancel();
         }
     });

@@ -84,6 +84,9 @@ impl Telemetry {
             .with(spans)
             .try_init()
             .map_err(TelemetryError::Logs)?;
+        if config.log.format == LogFormat::Json {
+            ui::speak_json();
+        }
         let metrics = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY)
             .and_then(PrometheusBuilder::install_recorder)

@@ -5,6 +5,15 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether standard error is read by a machine, which expects one JSON object a line.
+static MACHINE: AtomicBool = AtomicBool::new(false);
+
+/// From now on notes and complaints go the way of the logs, as JSON.
+pub fn speak_json() {
+    MACHINE.store(true, Ordering::Relaxed);
+}
 
 /// Writes data to standard output, as it is.
 pub fn data(text: impl fmt::Display) {
@@ -17,9 +26,22 @@ pub fn say(text: impl fmt::Display) {
     let _closed = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Writes an error with its causes, one a line, to standard error.
+/// Tells people what goes on; where machines read along, as a log line.
+pub fn note(text: impl fmt::Display) {
+    if MACHINE.load(Ordering::Relaxed) {
+        tracing::info!("{text}");
+    } else {
+        say(format_args!("kvit: {text}"));
+    }
+}
+
+/// Writes an error with its causes, one a line, to standard error; where machines read along, as a log line.
 pub fn complain(error: &dyn Error) {
-    say(chain(error));
+    if MACHINE.load(Ordering::Relaxed) {
+        tracing::error!("{}", chain(error));
+    } else {
+        say(chain(error));
+    }
 }
 
 /// An error and its causes as text. A layer's own words never repeat those below it.

@@ -162,6 +162,7 @@ impl Stack {
     ///
     /// # Errors
     /// See [`StackError`]. What was already started is stopped again.
+    #[tracing::instrument(name = "stack.start", skip_all, err)]
     pub async fn start(options: StackOptions) -> Result<Self, StackError> {
         let StackOptions {
             state,

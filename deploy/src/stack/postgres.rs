@@ -145,7 +145,21 @@ impl Postgres {
                 }
             }
         }
-        admin.close().await.map_err(failed("close"))
+        admin.close().await.map_err(failed("close"))?;
+        if roles < 2 || databases < 1 {
+            // Before version 15 everybody may make tables in `public`, and the superuser owns it.
+            let mut inside = PgConnection::connect(&self.url_of("postgres", DATABASE))
+                .await
+                .map_err(failed("connect"))?;
+            sqlx::raw_sql(
+                "ALTER SCHEMA public OWNER TO kvit; REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+            )
+            .execute(&mut inside)
+            .await
+            .map_err(failed("schema"))?;
+            inside.close().await.map_err(failed("close"))?;
+        }
+        Ok(())
     }
 
     /// `initdb` into a folder beside, renamed when whole: a killed `initdb` never looks like a cluster. The folder's name is

@@ -4,7 +4,7 @@
 //! one delivery instead of the platform. Also `OMP_THREAD_LIMIT` works only when it is in the environment before a process starts.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,10 @@ use nix::sys::signal::Signal;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::Endpoints;
 use super::child::{self, Child};
+use crate::config::LogFormat;
+use crate::config::settings::{DATABASE_OWNER_URL, KVIT_DIR};
 use crate::ui;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -35,6 +38,25 @@ pub struct ProcessSpec {
     pub env: Vec<(String, String)>,
     /// Whether each line of its output gets `name | ` in front. Off for JSON logs, which name their role themselves.
     pub prefix: bool,
+}
+
+impl ProcessSpec {
+    /// A role of this binary beside us: it uses our services and, outside of `prod`, the secrets of our state folder. Like
+    /// every role it does not get the login of the database's owner from us.
+    pub fn role(role: &str, endpoints: &Endpoints, state: &Path, format: LogFormat) -> Self {
+        let mut env = endpoints.to_env();
+        env.retain(|(name, _)| name != DATABASE_OWNER_URL.name);
+        let state = state.to_string_lossy().into_owned();
+        env.push((KVIT_DIR.name.to_owned(), state));
+        // Measured: one photo in 0.65 s, against 3.7 s when tesseract's threads compete.
+        env.push(("OMP_THREAD_LIMIT".to_owned(), "1".to_owned()));
+        Self {
+            name: role.to_owned(),
+            args: vec![role.to_owned()],
+            env,
+            prefix: format == LogFormat::Text,
+        }
+    }
 }
 
 /// Keeps processes of one program running until it is stopped.

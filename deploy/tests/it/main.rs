@@ -10,3 +10,4 @@ mod config;
 mod process;
 mod stack;
 mod support;
+mod telemetry;

@@ -37,6 +37,8 @@ pub fn kvit(dir: &Path) -> Command {
 /// `kvit up --services-only`, running.
 pub struct Up {
     child: Child,
+    /// What it said until it was ready.
+    pub said: String,
     errors: BufReader<std::process::ChildStderr>,
 }
 
@@ -50,14 +52,17 @@ impl Up {
             .spawn()
             .unwrap();
         let errors = BufReader::new(child.stderr.take().unwrap());
-        let mut up = Self { child, errors };
-        let mut seen = String::new();
+        let mut up = Self {
+            child,
+            said: String::new(),
+            errors,
+        };
         loop {
-            let from = seen.len();
-            if up.errors.read_line(&mut seen).unwrap() == 0 {
-                panic!("kvit ended before it was ready:\n{seen}");
+            let from = up.said.len();
+            if up.errors.read_line(&mut up.said).unwrap() == 0 {
+                panic!("kvit ended before it was ready:\n{}", up.said);
             }
-            if seen[from..].contains(" are ready after ") {
+            if up.said[from..].contains(" are ready after ") {
                 return up;
             }
         }
