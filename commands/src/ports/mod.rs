@@ -3,10 +3,13 @@
 pub mod bus;
 pub mod keys;
 pub mod lease;
+pub mod limiter;
 pub mod log;
 pub mod messages;
 pub mod notifications;
 pub mod objects;
 pub mod payout;
+pub mod photos;
+pub mod reader;
 pub mod time;
 pub mod vault;

@@ -1,0 +1,335 @@
+//! Payouts: request with hold, what the provider proved, and what people decide.
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use kvit_domain::event::StreamId;
+use kvit_domain::ids::{HoldId, PayoutId, ReceiptId, TransactionId, UserId, WalletId};
+use kvit_domain::ledger::{Account, ProviderName, Transaction, TransactionKind};
+use kvit_domain::money::Money;
+use kvit_domain::payout::{Payout, PayoutCommand, PayoutState, PayoutTerms};
+use kvit_domain::phone::{Operator, Phone};
+use kvit_domain::rejection::Rejection;
+use kvit_domain::wallet::{ReleaseReason, Wallet, WalletCommand};
+
+use super::{App, Done};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::executor::Streams;
+
+/// Attempts at a payout before it fails for good.
+pub const PAYOUT_ATTEMPTS_MAX: u32 = 5;
+
+/// A payout's hold never expires while its outcome may be unknown; this is the net below everything else.
+const HOLD_DAYS: i64 = 3_650;
+
+/// The payout of a receipt's reward.
+#[must_use]
+pub fn reward_payout_id(receipt_id: ReceiptId) -> PayoutId {
+    PayoutId::derived("reward_payout", &receipt_id.to_string())
+}
+
+/// The payout that follows when this one has failed and is asked for again.
+#[must_use]
+pub fn next_payout_id(payout_id: PayoutId) -> PayoutId {
+    PayoutId::derived("next_payout", &payout_id.to_string())
+}
+
+fn stream(payout_id: PayoutId) -> StreamId {
+    StreamId::new("payout", payout_id.to_string())
+}
+
+impl App {
+    /// The payout as the log has it now; an empty one when there is none.
+    pub async fn payout(&self, payout_id: PayoutId) -> Result<Payout, CommandError> {
+        self.parts
+            .executor
+            .load::<Payout>(&payout_id.to_string())
+            .await
+    }
+
+    /// The last payout of a receipt's reward: the first one, or the one that followed a failed one.
+    pub async fn latest_payout(
+        &self,
+        receipt_id: ReceiptId,
+    ) -> Result<Option<(PayoutId, Payout)>, CommandError> {
+        let mut id = reward_payout_id(receipt_id);
+        let mut latest = None;
+        loop {
+            let payout = self.payout(id).await?;
+            if payout.state == PayoutState::New {
+                return Ok(latest);
+            }
+            let failed = payout.state == PayoutState::Failed;
+            latest = Some((id, payout));
+            if !failed {
+                return Ok(latest);
+            }
+            id = next_payout_id(id);
+        }
+    }
+
+    /// Requests a payout and holds its amount, in one append: the intent is durable before anything leaves.
+    ///
+    /// # Errors
+    /// `phone_missing`, `insufficient_funds`, `wallet_not_open`.
+    pub async fn request_payout(
+        &self,
+        payout_id: PayoutId,
+        user_id: UserId,
+        amount: Money,
+        receipt_id: Option<ReceiptId>,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        let phone = self
+            .phone(user_id)
+            .await?
+            .ok_or_else(|| Rejection::new("phone_missing", "share a phone number first"))?;
+        let operator = Operator::by_prefix(&phone).ok_or_else(|| {
+            Rejection::new(
+                "operator_not_supported",
+                "this operator cannot be topped up",
+            )
+        })?;
+        let plain = phone.digits().as_bytes();
+        let destination = self
+            .parts
+            .vault
+            .seal(user_id.0, &stream(payout_id), "destination", plain)
+            .await?;
+        let wallet_id = WalletId {
+            user: user_id,
+            currency: amount.currency,
+        };
+        let hold_id = HoldId::derived("payout", &payout_id.to_string());
+        let expires_at = self.clock().now() + TimeDelta::days(HOLD_DAYS);
+        let (id, wallet) = (payout_id.to_string(), wallet_id.to_string());
+        let streams = Streams::new().with::<Payout>(&id).with::<Wallet>(&wallet);
+        let body = (payout_id, user_id, amount, receipt_id);
+        let committed = self
+            .transact(streams, context, "request_payout", &body, |unit| {
+                let command = PayoutCommand::Request {
+                    user_id,
+                    wallet_id,
+                    amount,
+                    destination: destination.clone(),
+                    operator,
+                    provider: ProviderName::Portmone,
+                    receipt_id,
+                    hold_id,
+                };
+                if unit.state::<Payout>(&id)?.state == PayoutState::New {
+                    unit.run::<Payout>(&id, &command)?;
+                    let purpose = format!("payout:{payout_id}");
+                    unit.run::<Wallet>(
+                        &wallet,
+                        &WalletCommand::PlaceHold {
+                            hold_id,
+                            amount,
+                            purpose,
+                            expires_at,
+                        },
+                    )?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(Done::from(&committed))
+    }
+
+    /// Asks for a failed payout again, as a new operation to the number that the person has now.
+    ///
+    /// # Errors
+    /// `invalid_state` unless it has failed.
+    pub async fn retry_payout(
+        &self,
+        payout_id: PayoutId,
+        context: &Context,
+    ) -> Result<PayoutId, CommandError> {
+        let payout = self.payout(payout_id).await?;
+        let terms = terms_of(&payout)?;
+        if payout.state != PayoutState::Failed {
+            return Err(Rejection::new(
+                "invalid_state",
+                "only a failed payout can be asked for again",
+            )
+            .with("state", payout.state.code())
+            .into());
+        }
+        let next = next_payout_id(payout_id);
+        self.request_payout(next, terms.user_id, terms.amount, terms.receipt_id, context)
+            .await?;
+        Ok(next)
+    }
+
+    /// A person's decision on a payout that cannot be resolved by asking.
+    ///
+    /// # Errors
+    /// `invalid_state` unless it is unknown or in review.
+    pub async fn resolve_payout(
+        &self,
+        payout_id: PayoutId,
+        paid: bool,
+        reason: String,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        if reason.trim().is_empty() {
+            return Err(Rejection::new("review_reason_required", "say why").into());
+        }
+        let payout = self.payout(payout_id).await?;
+        terms_of(&payout)?;
+        if !matches!(payout.state, PayoutState::InReview | PayoutState::Unknown) {
+            return Err(Rejection::new(
+                "invalid_state",
+                "only an unknown payout can be resolved by a person",
+            )
+            .with("state", payout.state.code())
+            .into());
+        }
+        match (paid, payout.bill_id.clone()) {
+            (true, Some(bill_id)) => {
+                self.payout_succeeded(payout_id, bill_id, None, context)
+                    .await
+            }
+            (true, None) => {
+                Err(Rejection::new("invalid_state", "no bill was made, so nothing was paid").into())
+            }
+            (false, _) => {
+                self.payout_failed(
+                    payout_id,
+                    payout.attempt,
+                    format!("operator: {reason}"),
+                    None,
+                    context,
+                )
+                .await
+            }
+        }
+    }
+
+    /// The number in the clear, for the provider's call only.
+    pub(crate) async fn payout_destination(
+        &self,
+        payout_id: PayoutId,
+        terms: &PayoutTerms,
+    ) -> Result<Option<Phone>, CommandError> {
+        let opened = self
+            .parts
+            .vault
+            .open(
+                terms.user_id.0,
+                &stream(payout_id),
+                "destination",
+                &terms.destination,
+            )
+            .await?;
+        let Some(plain) = opened else { return Ok(None) };
+        let text = String::from_utf8(plain)
+            .map_err(|_| CommandError::Fatal("a sealed phone is not text".into()))?;
+        Ok(Some(Phone::parse(&text)?))
+    }
+
+    /// A step of the payout alone; whether this very call made it (and not an earlier or another one).
+    pub(crate) async fn payout_step(
+        &self,
+        payout_id: PayoutId,
+        command: PayoutCommand,
+        context: &Context,
+    ) -> Result<bool, CommandError> {
+        let outcome = self
+            .parts
+            .executor
+            .execute::<Payout>(&payout_id.to_string(), command, context)
+            .await?;
+        Ok(!outcome.replayed && outcome.events > 0)
+    }
+
+    /// The money has moved: the hold becomes a booking.
+    pub(crate) async fn payout_succeeded(
+        &self,
+        payout_id: PayoutId,
+        bill_id: String,
+        paid_at: Option<NaiveDateTime>,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        let payout = self.payout(payout_id).await?;
+        let terms = terms_of(&payout)?;
+        let hold_id = payout
+            .hold_id
+            .ok_or_else(|| CommandError::Fatal("a payout has no hold".into()))?;
+        let transaction = Transaction::simple(
+            TransactionId::derived("payout", &payout_id.to_string()),
+            TransactionKind::Payout,
+            Account::Wallet(terms.wallet_id),
+            Account::PayoutsClearing(terms.provider),
+            terms.amount,
+            self.today(),
+            payout_id.to_string(),
+        );
+        let (id, wallet) = (payout_id.to_string(), terms.wallet_id.to_string());
+        let streams = Streams::new().with::<Payout>(&id).with::<Wallet>(&wallet);
+        let body = (payout_id, &bill_id);
+        let committed = self
+            .transact(streams, context, "payout_succeeded", &body, |unit| {
+                let command = PayoutCommand::Succeed {
+                    bill_id: bill_id.clone(),
+                    paid_at,
+                };
+                if unit.run::<Payout>(&id, &command)? > 0 {
+                    let transaction = transaction.clone();
+                    unit.run::<Wallet>(
+                        &wallet,
+                        &WalletCommand::Capture {
+                            hold_id,
+                            transaction,
+                            release_rest: true,
+                        },
+                    )?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(Done::from(&committed))
+    }
+
+    /// Proven: this attempt moved nothing. Without `retry_at` it was the last one and the hold is released.
+    pub(crate) async fn payout_failed(
+        &self,
+        payout_id: PayoutId,
+        attempt: u32,
+        code: String,
+        retry_at: Option<DateTime<Utc>>,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        let payout = self.payout(payout_id).await?;
+        let terms = terms_of(&payout)?;
+        let hold_id = payout
+            .hold_id
+            .ok_or_else(|| CommandError::Fatal("a payout has no hold".into()))?;
+        let (id, wallet) = (payout_id.to_string(), terms.wallet_id.to_string());
+        let streams = Streams::new().with::<Payout>(&id).with::<Wallet>(&wallet);
+        let body = (payout_id, attempt, &code);
+        let is_final = retry_at.is_none();
+        let committed = self
+            .transact(streams, context, "payout_failed", &body, |unit| {
+                let command = PayoutCommand::Fail {
+                    attempt,
+                    code: code.clone(),
+                    is_final,
+                    retry_at,
+                };
+                if unit.run::<Payout>(&id, &command)? > 0 && is_final {
+                    let reason = ReleaseReason::Failed;
+                    unit.run::<Wallet>(&wallet, &WalletCommand::Release { hold_id, reason })?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(Done::from(&committed))
+    }
+}
+
+fn terms_of(payout: &Payout) -> Result<&PayoutTerms, CommandError> {
+    payout
+        .terms
+        .as_ref()
+        .ok_or_else(|| Rejection::new("not_found", "there is no such payout").into())
+}
