@@ -9,9 +9,12 @@
 
 mod bot_api;
 mod bot_delivery;
+mod bot_files;
+mod bot_people;
 mod common;
 mod payouts_port;
 mod portmone_client;
 mod portmone_faults;
 mod portmone_rules;
 mod restart;
+mod teloxide_client;

@@ -1,5 +1,7 @@
 //! Every misfortune that the simulated provider knows, and what the client makes of it.
 
+use std::time::{Duration, Instant};
+
 use kvit_adapters::portmone::{
     Bill, BillStatus, CreateOutcome, Doubt, Mismatch, PayOutcome, PortmoneClient, StatusOutcome,
     XmlError,
@@ -73,10 +75,24 @@ async fn a_connection_dropped_after_the_commit_is_unknown_and_asking_tells_that_
 }
 
 #[tokio::test]
-async fn a_timeout_before_the_commit_is_unknown() {
-    // Longer than the client waits; the payment happens when the client is gone, or never: the client cannot know.
-    let (outcome, _) = outcome_and_moved(PortmoneAction::Delay { millis: 3_000 }).await;
-    assert_eq!(outcome, PayOutcome::Unknown(Doubt::Timeout));
+async fn a_timeout_before_the_commit_is_unknown_and_a_bill_read_too_early_still_says_created() {
+    let delay = PortmoneAction::Delay { millis: 1_500 };
+    let (outcome, moved, sandbox, client, id) = paying(delay).await;
+    assert_eq!((outcome, moved), (PayOutcome::Unknown(Doubt::Timeout), 0));
+    let early = client.bill_status(&id, KYIVSTAR, PHONE, uah(5_000)).await;
+    assert!(matches!(
+        early,
+        StatusOutcome::Known(Bill {
+            status: BillStatus::Created,
+            ..
+        })
+    ));
+    // The provider comes round to it when the client has long gone: "created" was no proof that nothing would happen.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while sandbox.client().bills().await.unwrap().moved_minor != 5_000 {
+        assert!(Instant::now() < deadline, "the late payment happens");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

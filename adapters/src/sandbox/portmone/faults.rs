@@ -27,7 +27,7 @@ pub enum Settle {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "do", deny_unknown_fields)]
 pub enum PortmoneAction {
-    /// Waits, then processes and answers.
+    /// Waits, then processes and answers; processes even if the caller has gone meanwhile.
     Delay {
         /// Milliseconds.
         millis: u64,

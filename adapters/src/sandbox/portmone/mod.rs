@@ -182,6 +182,7 @@ impl Portmone {
 }
 
 /// The fields of one call.
+#[derive(Clone)]
 pub(crate) struct Form(HashMap<String, String>);
 
 impl Form {
@@ -234,7 +235,7 @@ async fn call(
 }
 
 /// Lets the planned misfortune happen to the call, or answers it plainly.
-async fn meet(portmone: &Portmone, form: &Form, wire: &Wire) -> Reply {
+async fn meet(portmone: &Arc<Portmone>, form: &Form, wire: &Wire) -> Reply {
     let contract = {
         let books = locked(&portmone.books);
         books.bill(form.get("billId")).map_or_else(
@@ -250,8 +251,14 @@ async fn meet(portmone: &Portmone, form: &Form, wire: &Wire) -> Reply {
     tracing::debug!(method = form.get("method"), ?action, "sandbox fault");
     match action {
         PortmoneAction::Delay { millis } => {
-            tokio::time::sleep(Duration::from_millis(millis)).await;
-            portmone.answer(form, None)
+            // On its own task: a provider goes on with a call whose caller has lost patience and left.
+            let (portmone, form) = (Arc::clone(portmone), form.clone());
+            let late = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                portmone.answer(&form, None)
+            });
+            late.await
+                .unwrap_or_else(|_stopped| render::failing_server(503))
         }
         PortmoneAction::DelayAfter { millis } => {
             let reply = portmone.answer(form, None);
