@@ -5,6 +5,11 @@
 
 use kvit_domain::recognition::{Confidence, Region};
 
+/// Confidence from which a word of three signs or more is certainly a word.
+const CERTAIN_WORD: u16 = 880;
+/// With fewer certain words the margins are not known.
+const CERTAIN_WORDS_MIN: usize = 8;
+
 /// A word as the engine read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
@@ -96,6 +101,32 @@ pub fn lines(mut words: Vec<Word>) -> Vec<Line> {
     lines
 }
 
+/// Words within the text's own margins. Beside the paper the engine reads the table's grain as short words, which would
+/// otherwise end up in the names of goods. The margins are those of the words that are certainly words.
+#[must_use]
+pub fn within_margins(words: Vec<Word>) -> Vec<Word> {
+    let certain = |w: &&Word| {
+        w.confidence.thousandths() >= CERTAIN_WORD && w.text.chars().filter(|c| c.is_alphanumeric()).count() >= 3
+    };
+    let mut lefts: Vec<u32> = words.iter().filter(certain).map(|w| w.region.x).collect();
+    let mut rights: Vec<u32> = words.iter().filter(certain).map(|w| w.region.x.saturating_add(w.region.width)).collect();
+    if lefts.len() < CERTAIN_WORDS_MIN {
+        return words;
+    }
+    lefts.sort_unstable();
+    rights.sort_unstable();
+    // One certain word outside is a chance; the second one from the edge is the margin.
+    let (Some(left), Some(right)) = (lefts.get(1).copied(), rights.iter().rev().nth(1).copied()) else { return words };
+    words
+        .into_iter()
+        .filter(|w| {
+            let slack = w.region.height;
+            let centre = w.region.x.saturating_add(w.region.width / 2);
+            certain(&w) || (centre.saturating_add(slack) >= left && centre <= right.saturating_add(slack))
+        })
+        .collect()
+}
+
 /// How much of the lower height two regions share vertically, in thousandths.
 fn overlap_permille(a: Region, b: Region) -> u64 {
     let top = a.y.max(b.y);
@@ -119,11 +150,21 @@ mod tests {
             word("СУМА", 10, 100, 80, 20),
             word("ПДВ", 10, 130, 50, 20),
             word("ДО", 110, 104, 30, 20),
-            word("6.23", 400, 145, 50, 20),
+            word("6.23", 400, 139, 50, 20),
             word("СПЛАТИ", 160, 107, 120, 20),
         ];
         let read: Vec<String> = lines(words).iter().map(Line::text).collect();
         assert_eq!(read, ["СУМА ДО СПЛАТИ 95.30", "ПДВ 6.23"]);
+    }
+
+    #[test]
+    fn what_is_read_beside_the_text_is_dropped() {
+        let mut words: Vec<Word> = (0..10).map(|i| word("Аптека", 100 + i, 100 + i * 30, 300, 20)).collect();
+        words.push(Word { confidence: Confidence::from_thousandths(400), ..word("ее", 10, 100, 20, 20) });
+        words.push(Word { confidence: Confidence::from_thousandths(400), ..word("№1", 500, 130, 20, 20) });
+        words.push(Word { confidence: Confidence::from_thousandths(400), ..word("Б", 395, 160, 15, 20) });
+        let kept = within_margins(words);
+        assert_eq!(kept.iter().filter(|w| w.text != "Аптека").map(|w| w.text.as_str()).collect::<Vec<_>>(), ["Б"]);
     }
 
     #[test]

@@ -34,6 +34,9 @@ const TILES: u32 = 24;
 /// Steepest slant that is straightened, and the one that is left alone, in degrees.
 const SLANT_MAX: f32 = 20.0;
 const SLANT_MIN: f32 = 0.1;
+/// Fewer dark points are no text; more than the other are sampled.
+const INK_POINTS_MIN: usize = 300;
+const INK_POINTS_MAX: usize = 15_000;
 /// Difference between the second darkest and brightest percentiles below which there is nothing to read.
 const CONTRAST_MIN: u8 = 12;
 
@@ -92,7 +95,9 @@ pub fn prepare(photo: &GrayImage, quarter_turns: u8) -> Option<Prepared> {
     let mut page = pixels::at_most_side(&turned, WORKING_SIDE);
     to_photo = to_photo.after(Affine::scaling(ratio(turned.width(), page.width()), ratio(turned.height(), page.height())));
 
-    if let Some((x, y, width, height)) = paper(&page) {
+    if let Some(paper) = paper(&page) {
+        paper.whiten_outside(&mut page);
+        let (x, y, width, height) = paper.bounds;
         page = DynamicImage::ImageLuma8(page).crop_imm(x, y, width, height).into_luma8();
         to_photo = to_photo.after(Affine::shift(x as f32, y as f32));
         steps.cropped = true;
@@ -127,8 +132,36 @@ fn ratio(from: u32, to: u32) -> f32 {
     from as f32 / to.max(1) as f32
 }
 
-/// The rectangle of the paper when the photo shows it on something clearly darker.
-fn paper(page: &GrayImage) -> Option<(u32, u32, u32, u32)> {
+/// The paper on something clearly darker.
+struct Paper {
+    /// Left, top, width and height on the page.
+    bounds: (u32, u32, u32, u32),
+    /// First and last pixel of the paper in each row of the small picture; `None` where a row has none.
+    rows: Vec<Option<(u32, u32)>>,
+    /// Pixels of the page for one of the small picture.
+    factor: f32,
+}
+
+impl Paper {
+    /// Paints everything left and right of the paper white, so that no table grain is read as words.
+    fn whiten_outside(&self, page: &mut GrayImage) {
+        let width = page.width() as usize;
+        for (y, row) in page.chunks_exact_mut(width.max(1)).enumerate() {
+            let Some(Some((first, last))) = self.rows.get((y as f32 / self.factor) as usize) else {
+                row.fill(u8::MAX);
+                continue;
+            };
+            // The outermost pixel is a mixture of paper and table.
+            let left = (((first + 1) as f32 * self.factor) as usize).min(width);
+            let right = ((*last as f32 * self.factor) as usize).clamp(left, width);
+            row.get_mut(..left).into_iter().for_each(|part| part.fill(u8::MAX));
+            row.get_mut(right..).into_iter().for_each(|part| part.fill(u8::MAX));
+        }
+    }
+}
+
+/// The paper when the photo shows it on something clearly darker.
+fn paper(page: &GrayImage) -> Option<Paper> {
     let small = DynamicImage::ImageLuma8(pixels::at_most_side(page, 320)).blur(2.0).into_luma8();
     let level = contrast::otsu_level(&small);
     let bright = contrast::threshold(&small, level, contrast::ThresholdType::Binary);
@@ -143,7 +176,14 @@ fn paper(page: &GrayImage) -> Option<(u32, u32, u32, u32)> {
             *b = (b.0 + 1, b.1.min(x), b.2.min(y), b.3.max(x), b.4.max(y));
         }
     }
-    let (_, left, top, right, bottom) = boxes.into_iter().max_by_key(|b| b.0)?;
+    let (largest, (_, left, top, right, bottom)) = boxes.into_iter().enumerate().max_by_key(|(_, b)| b.0)?;
+    let mut rows = vec![None; small.height() as usize];
+    for (x, y, label) in labels.enumerate_pixels() {
+        if let (true, Some(row)) = (label.0[0] as usize == largest + 1, rows.get_mut(y as usize)) {
+            let (first, last) = row.unwrap_or((x, x));
+            *row = Some((x.min(first), x.max(last)));
+        }
+    }
     let (width, height) = (right - left + 1, bottom - top + 1);
     let all = small.width() * small.height();
     let share = width * height * 100 / all.max(1);
@@ -165,7 +205,7 @@ fn paper(page: &GrayImage) -> Option<(u32, u32, u32, u32)> {
     let y = (top.saturating_sub(margin) as f32 * factor) as u32;
     let far_x = (((right + 1 + margin) as f32 * factor) as u32).min(page.width());
     let far_y = (((bottom + 1 + margin) as f32 * factor) as u32).min(page.height());
-    (far_x > x && far_y > y).then(|| (x, y, far_x - x, far_y - y))
+    (far_x > x && far_y > y).then(|| Paper { bounds: (x, y, far_x - x, far_y - y), rows, factor })
 }
 
 /// The page with its background at one brightness; `None` when it is even already (clean scans lose by this step).
@@ -220,38 +260,68 @@ fn upper_decile(counts: &[u32; 256]) -> u8 {
 
 /// The slant of the text lines: the angle at which the rows' ink is most unequal.
 fn slant_degrees(page: &GrayImage) -> f32 {
-    let small = pixels::at_most_side(page, 900);
-    let ink = ink(&small);
-    let mut points: Vec<(f32, f32)> = Vec::new();
-    let (width, height) = small.dimensions();
-    let (edge_x, edge_y) = (width / 50, height / 50);
-    for (x, y, value) in ink.enumerate_pixels() {
-        let inside = (edge_x..width - edge_x).contains(&x) && (edge_y..height - edge_y).contains(&y);
-        if value.0[0] == 0 && inside {
-            points.push((x as f32, y as f32));
+    let Some(ink) = InkPoints::of(page) else { return 0.0 };
+    let sharpness = |degrees: f32| ink.sharpness(degrees);
+    let mut best = best_angle(&sharpness, 0.0, SLANT_MAX, 1.0);
+    best = best_angle(&sharpness, best, 1.0, 0.25);
+    best_angle(&sharpness, best, 0.25, 0.05)
+}
+
+/// Whether the text lines of a photo run downwards instead of across, so that it wants a quarter turn.
+#[must_use]
+pub fn runs_down(photo: &GrayImage) -> bool {
+    let small = pixels::at_most_side(photo, 900);
+    let best = |picture: &GrayImage| {
+        InkPoints::of(picture).map_or(0, |ink| {
+            (-10..=10).map(|degrees| ink.sharpness(degrees as f32 * 1.5)).max().unwrap_or(0)
+        })
+    };
+    best(&pixels::quarter_turned(small.clone(), 1)) > best(&small) * 5 / 4
+}
+
+/// A sample of the dark points of a page.
+struct InkPoints {
+    points: Vec<(f32, f32)>,
+    width: f32,
+    height: f32,
+}
+
+impl InkPoints {
+    /// `None` when there is too little ink for text.
+    fn of(page: &GrayImage) -> Option<Self> {
+        let small = pixels::at_most_side(page, 900);
+        let ink = ink(&small);
+        let (width, height) = small.dimensions();
+        let (edge_x, edge_y) = (width / 50, height / 50);
+        let mut points: Vec<(f32, f32)> = Vec::new();
+        for (x, y, value) in ink.enumerate_pixels() {
+            let inside = (edge_x..width - edge_x).contains(&x) && (edge_y..height - edge_y).contains(&y);
+            if value.0[0] == 0 && inside {
+                points.push((x as f32, y as f32));
+            }
         }
+        if points.len() < INK_POINTS_MIN {
+            return None;
+        }
+        let stride = points.len().div_ceil(INK_POINTS_MAX);
+        let points = points.into_iter().step_by(stride).collect();
+        Some(Self { points, width: width as f32, height: height as f32 })
     }
-    if points.len() < 300 {
-        return 0.0;
-    }
-    let stride = points.len().div_ceil(20_000);
-    let points: Vec<(f32, f32)> = points.into_iter().step_by(stride).collect();
-    let sharpness = |degrees: f32| {
+
+    /// How unequal the rows are when the page is looked at under an angle. Differences between neighbours count, so
+    /// that one broad dark area (a QR code, a border) does not decide.
+    fn sharpness(&self, degrees: f32) -> u64 {
         let (sin, cos) = degrees.to_radians().sin_cos();
-        let offset = width as f32 * sin.abs();
-        let mut rows = vec![0_u32; (height as f32 * cos + 2.0 * offset) as usize + 2];
-        for (x, y) in &points {
+        let offset = self.width * sin.abs();
+        let mut rows = vec![0_u32; (self.height * cos + 2.0 * offset) as usize + 2];
+        for (x, y) in &self.points {
             let row = (y * cos - x * sin + offset) as usize;
             if let Some(count) = rows.get_mut(row) {
                 *count += 1;
             }
         }
-        // Differences between neighbours, so that one broad dark area (a QR code, a border) does not decide.
-        rows.windows(2).map(|w| u64::from(w[0].abs_diff(w[1])).pow(2)).sum::<u64>()
-    };
-    let mut best = best_angle(&sharpness, 0.0, SLANT_MAX, 1.0);
-    best = best_angle(&sharpness, best, 1.0, 0.25);
-    best_angle(&sharpness, best, 0.25, 0.05)
+        rows.windows(2).map(|w| u64::from(w[0].abs_diff(w[1])).pow(2)).sum()
+    }
 }
 
 fn best_angle(sharpness: &impl Fn(f32) -> u64, around: f32, reach: f32, step: f32) -> f32 {

@@ -29,7 +29,7 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { qr_budget: Duration::from_secs(3), text_budget: Duration::from_secs(6) }
+        Self { qr_budget: Duration::from_secs(3), text_budget: Duration::from_secs(4) }
     }
 }
 
@@ -106,7 +106,12 @@ impl Reader {
     ) -> Result<Vec<Line>, EngineError> {
         let mut best = self.lines_turned(photo, turns.unwrap_or(0), deadline, watch)?;
         // A code tells the direction; without one, a page that reads badly is tried in the other ones.
-        let others: &[u8] = if turns.is_some() || best.is_empty() { &[] } else { &[2, 1, 3] };
+        let upright = turns.is_some() || best.is_empty() || quality(&best) >= UPRIGHT_FROM;
+        let others: &[u8] = match upright {
+            true => &[],
+            false if preprocess::runs_down(photo) => &[1, 3],
+            false => &[2],
+        };
         for turns in others {
             if quality(&best) >= UPRIGHT_FROM || Instant::now() >= deadline {
                 break;
@@ -131,7 +136,7 @@ impl Reader {
         let Some(prepared) = prepared else { return Ok(Vec::new()) };
         let words = self.engine.read(&prepared.page, deadline)?;
         watch.stage("ocr");
-        Ok(placed(layout::lines(words), &prepared))
+        Ok(placed(layout::lines(layout::within_margins(words)), &prepared))
     }
 }
 

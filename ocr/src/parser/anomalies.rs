@@ -4,7 +4,7 @@ use kvit_domain::recognition::{Anomaly, FiscalQr};
 
 use super::ReceiptText;
 use super::arithmetic::{lines_total, mixed_up, same_but_mixed_up};
-use super::vat::VatLine;
+use super::vat::{VatLine, account_for};
 
 /// Lines may differ from the total by one part in so many.
 const TOTAL_TOLERANCE: i64 = 100;
@@ -45,21 +45,25 @@ fn total_mismatch(text: &ReceiptText, qr: Option<&FiscalQr>) -> Option<Anomaly> 
     (!explained).then_some(Anomaly::TotalMismatch { lines_minor, total_minor })
 }
 
-/// Whether a VAT sum follows from its rate. It is judged only where its base is known: the goods of its letter, when
-/// every line has one and the lines add up; else the total, when there is one rate only.
+/// Whether a VAT sum follows from its rate. It is judged only where its base is known: all VAT lines against the total,
+/// the goods of its letter when every line has one and the lines add up, or the total when there is one rate only.
+/// The first kind of proof is enough, since a letter is a single misread sign.
 fn vat_follows(text: &ReceiptText, qr: Option<&FiscalQr>, vat: &VatLine) -> bool {
     let Some(amount) = vat.amount_minor else { return true };
-    let rates = text.vat.iter().filter(|v| v.amount_minor.is_some()).count();
-    let lettered = text.adds_up && text.items.iter().all(|item| item.tax.is_some());
-    let of_letter = || {
-        let mut base = text.items.iter().filter(|item| item.tax == vat.letter).peekable();
-        base.peek()?;
-        base.try_fold(0_i64, |sum, item| sum.checked_add(item.sum_minor)?.checked_sub(item.discount_minor))
+    let total = qr.map(|qr| qr.total_minor).or_else(|| text.totals.chosen().map(|field| field.value));
+    if total.is_some_and(|total| account_for(&text.vat, total)) {
+        return true;
+    }
+    let known = |letter: Option<char>| letter.is_some() && text.vat.iter().any(|v| v.letter == letter);
+    let base = if text.adds_up && vat.letter.is_some() && text.items.iter().all(|item| known(item.tax)) {
+        let of_letter = text.items.iter().filter(|item| item.tax == vat.letter);
+        of_letter.map(|item| item.sum_minor.saturating_sub(item.discount_minor)).try_fold(0_i64, i64::checked_add)
+    } else if text.vat.len() == 1 && text.items.iter().all(|item| item.tax.is_none() || item.tax == vat.letter) {
+        total
+    } else {
+        None
     };
-    let of_total = || qr.map(|qr| qr.total_minor).or_else(|| text.totals.chosen().map(|field| field.value));
-    let base = if lettered && vat.letter.is_some() { of_letter() } else { None };
-    let base = base.or_else(|| if rates == 1 { of_total() } else { None });
-    let Some(expected) = base.and_then(|base| vat.contained_in(base)) else { return true };
+    let Some(expected) = base.filter(|base| *base > 0).and_then(|base| vat.contained_in(base)) else { return true };
     // Registers round line by line, and cash rounding moves the total after the tax was computed.
     let tolerance = 5 + u64::try_from(text.items.len()).unwrap_or(0);
     amount.abs_diff(expected) <= tolerance || mixed_up(amount, expected)

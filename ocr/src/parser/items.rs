@@ -21,6 +21,8 @@ const NAME_LINES_MAX: usize = 4;
 const NAME_CHARS_MAX: usize = 200;
 /// Most that one line can cost, minor units: a million.
 pub const SUM_MINOR_MAX: i64 = 100_000_000;
+/// Longest `price*quantity` without its star.
+const HIDDEN_CHARS_MAX: usize = 14;
 /// Lines above the first price that can be the first article's name.
 const NAME_LINES_ABOVE: usize = 3;
 
@@ -310,6 +312,37 @@ struct Priced {
 }
 
 fn quantity_line(row: &Row) -> Option<Priced> {
+    plain_quantity_line(row).or_else(|| hidden_quantity_line(row))
+}
+
+/// `42. 7542 шт 85.50`: the star of `42.75*2` was read as a digit, or not at all. It is believed when the product holds.
+fn hidden_quantity_line(row: &Row) -> Option<Priced> {
+    let unit = row.lexed.iter().find(|l| l.lexeme == Lexeme::Unit)?.word;
+    let (sum_minor, sum_word) = row.last_sum().filter(|(_, word)| *word > unit)?;
+    if row.lexed.iter().any(|l| l.lexeme == Lexeme::Times) {
+        return None;
+    }
+    let glued: String = row.words.get(..unit)?.iter().map(|w| w.text.as_str()).collect();
+    if glued.len() > HIDDEN_CHARS_MAX || !glued.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b',')) {
+        return None;
+    }
+    let digits: String = glued.chars().filter(char::is_ascii_digit).collect();
+    // Every way to cut it into a price, perhaps a false digit for the star, and a quantity of up to three digits.
+    let cuts = (3..digits.len()).flat_map(|price| [price + 1, price].map(|quantity| (price, quantity)));
+    let (unit_price_minor, quantity) = cuts.into_iter().find_map(|(price, quantity)| {
+        let count = digits.get(quantity..).filter(|q| (1..=3).contains(&q.len()) && !q.starts_with('0'))?;
+        let unit_price_minor: i64 = digits.get(..price)?.parse().ok()?;
+        let quantity = Quantity::from_thousandths(count.parse::<i64>().ok()?.checked_mul(1_000)?);
+        (quantity.price(unit_price_minor) == Ok(sum_minor)).then_some((unit_price_minor, quantity))
+    })?;
+    let tax = row.lexed.iter().find_map(|l| match l.lexeme {
+        Lexeme::Letter(letter) if l.word >= sum_word => Some(letter),
+        _ => None,
+    });
+    Some(Priced { quantity, unit_price_minor, sum_minor: Some(sum_minor), tax, name_words: 0..0, words: row.words.clone() })
+}
+
+fn plain_quantity_line(row: &Row) -> Option<Priced> {
     let lexed = &row.lexed;
     let times = lexed.iter().position(|l| l.lexeme == Lexeme::Times)?;
     let number = |index: usize| match lexed.get(index).map(|l| &l.lexeme) {
@@ -440,16 +473,26 @@ fn joined(left: &str, right: &str) -> String {
     format!("{left}{separator}{right}")
 }
 
-/// A name without its running number, dirt at the edges, and beyond its longest.
+/// A name without its running number, without dirt at its edges, and not beyond its longest.
 fn cleaned(name: &str) -> String {
-    let mut text = name.trim();
-    if let Some((number, rest)) = text.split_once(['.', ')'])
-        && (1..=2).contains(&number.len())
-        && number.chars().all(|c| c.is_ascii_digit())
-        && rest.starts_with(' ')
-    {
-        text = rest;
+    let mut words: Vec<&str> = name.split_whitespace().collect();
+    let numbering = |w: &str| w.strip_suffix(['.', ')']).is_some_and(|n| n.len() <= 2 && n.bytes().all(|b| b.is_ascii_digit()));
+    if words.len() > 1 && words.first().is_some_and(|w| numbering(w)) {
+        words.remove(0);
     }
-    let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '|' | '_' | '~' | '=' | '*' | ':' | ';' | ',' | '-' | '—'));
+    let is_dirt = |w: &&str| !w.chars().any(char::is_alphanumeric);
+    let start = words.iter().take_while(|w| is_dirt(w)).count();
+    let end = words.len() - words.iter().skip(start).rev().take_while(|w| is_dirt(w)).count();
+    let words: Vec<String> = words.get(start..end).unwrap_or_default().iter().map(|w| pack_size(w)).collect();
+    let text = words.join(" ");
+    let text = text.trim_matches(|c: char| matches!(c, '|' | '_' | '~' | '=' | '*' | ':' | ';' | ',' | '-' | '—'));
     text.chars().take(NAME_CHARS_MAX).collect()
+}
+
+/// `M20` at the end of a medicine's name is `№20`.
+fn pack_size(word: &str) -> String {
+    match word.strip_prefix(['M', 'М']) {
+        Some(count) if (1..=3).contains(&count.len()) && count.bytes().all(|b| b.is_ascii_digit()) => format!("№{count}"),
+        _ => word.to_owned(),
+    }
 }

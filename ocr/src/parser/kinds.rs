@@ -1,5 +1,6 @@
 //! What a line is about, by its keywords. One place for all word lists, so that a new word is added once.
 
+use super::lexemes::Lexeme;
 use super::row::Row;
 
 /// Words of totals.
@@ -31,7 +32,7 @@ const REGISTER: [&str; 29] = [
     "INVOICE", "CASHIER", "ПІДПИС", "ТЕЛ",
 ];
 /// Tax numbers.
-const TAX_ID: [&str; 6] = ["ПН", "ІД", "ІПН", "ІН", "ЄДРПОУ", "ИНН"];
+const TAX_ID: [&str; 7] = ["ПН", "ІД", "ІПН", "ІН", "ЄДРПОУ", "ИНН", "NH"]; // the last is `ПН` in Latin eyes
 /// Parts of addresses.
 const ADDRESS: [&str; 14] =
     ["ВУЛ", "УЛ", "ПРОСП", "ПРТ", "БУЛЬВАР", "ОБЛ", "ПЛОЩА", "ПРОВ", "ПРОВУЛОК", "М", "СМТ", "РН", "БУД", "ШОСЕ"];
@@ -92,7 +93,7 @@ pub fn kind(row: &Row) -> Kind {
     if row.begins_with_any(2, &CUSTOMS) {
         return Kind::Customs;
     }
-    if row.begins_with_any(2, &VAT) {
+    if row.begins_with_any(2, &VAT) || is_rate_and_sum(row) {
         return Kind::Vat;
     }
     if row.begins_with_any(2, &DISCOUNT) {
@@ -143,6 +144,13 @@ fn is_address(row: &Row) -> bool {
     // `М.` alone is also a unit; with a comma in the line it is a town.
     let comma = row.words.iter().any(|w| w.text.ends_with(','));
     comma && row.has_any(&ADDRESS)
+}
+
+/// A rate and a sum with hardly any letters: a VAT line whose word was misread.
+fn is_rate_and_sum(row: &Row) -> bool {
+    let percent = row.lexed.iter().position(|l| matches!(l.lexeme, Lexeme::Percent(_)));
+    let sum = row.lexed.iter().rposition(|l| matches!(&l.lexeme, Lexeme::Number(n) if n.minor().is_some()));
+    percent.zip(sum).is_some_and(|(percent, sum)| percent < sum) && row.letters() <= 6
 }
 
 /// A card number with stars or crosses in the middle.

@@ -130,7 +130,8 @@ fn lex_word(text: &str, word: usize, out: &mut Vec<Lexed>) {
             let sum = parts.last().is_some_and(|p| matches!(p, Lexeme::Number(n) if n.decimals == 2));
             match tax_letter(tail).filter(|_| sum) {
                 Some(letter) => parts.push(Lexeme::Letter(letter)),
-                None if is_unit(tail) || tail.is_empty() => parts.push(Lexeme::Unit),
+                None if tail.is_empty() => {}
+                None if is_counted_unit(tail) => parts.push(Lexeme::Unit),
                 None if sum && is_currency(tail) => {}
                 None => return push(Lexeme::Word),
             }
@@ -226,6 +227,11 @@ fn after_times<'a>(rest: &'a str, parts: &[Lexeme]) -> Option<&'a str> {
 fn is_unit(text: &str) -> bool {
     let text = text.trim_end_matches(['.', ',']);
     ["шт", "уп", "кг", "г", "л", "мл", "pcs", "ea"].iter().any(|unit| text.to_lowercase() == *unit) && text != "Г"
+}
+
+/// Units that registers glue to a quantity. `40мл` and `5г` glued are the strength in a name.
+fn is_counted_unit(text: &str) -> bool {
+    matches!(text.to_lowercase().trim_end_matches(['.', ',']), "шт" | "уп" | "кг" | "pcs")
 }
 
 fn is_currency(text: &str) -> bool {

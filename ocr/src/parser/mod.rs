@@ -63,7 +63,9 @@ pub fn parse(lines: &[Line], known_total: Option<i64>) -> ReceiptText {
     let kinds: Vec<kinds::Kind> = rows.iter().map(kinds::kind).collect();
     let mut totals = totals::find(&rows, &kinds);
     let mut items = items::find(&rows, &kinds, totals.first_row);
+    let vat = vat::find(&rows, &kinds);
     let adds_up = settle(&mut items, &mut totals, known_total);
+    vat::mend_letters(&mut items, &vat, known_total.or_else(|| totals.chosen().map(|field| field.value)));
     let (purchased_at, purchased_on) = moment(&rows);
     ReceiptText {
         merchant: header::merchant(&rows, &kinds),
@@ -75,7 +77,7 @@ pub fn parse(lines: &[Line], known_total: Option<i64>) -> ReceiptText {
         totals,
         adds_up,
         items,
-        vat: vat::find(&rows, &kinds),
+        vat,
         is_return: header::is_return(&rows),
         currency: currency(&rows),
     }

@@ -3,7 +3,7 @@
 use kvit_domain::recognition::{Confidence, Field};
 
 use super::lexemes::{Lexed, Lexeme, Number, lex};
-use super::words::{find_phrase, folded};
+use super::words::{find_phrase, folded, mended};
 use crate::layout::{Line, Word, around, mean_confidence};
 
 /// One printed line.
@@ -21,7 +21,8 @@ impl Row {
     /// Prepares a line.
     #[must_use]
     pub fn new(line: &Line) -> Self {
-        let words: Vec<Word> = line.words.iter().flat_map(unglued).collect();
+        let mend = |word: Word| Word { text: mended(&word.text), ..word };
+        let words: Vec<Word> = line.words.iter().flat_map(unglued).map(mend).collect();
         let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
         let lexed = lex(&texts);
         let folded = words.iter().map(|w| folded(&w.text)).collect();

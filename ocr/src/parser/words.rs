@@ -46,6 +46,29 @@ const fn look_alike(c: char) -> char {
     }
 }
 
+/// A word as it was meant: `1` behind a Cyrillic letter is the letter `і`, which the engine misses most often.
+#[must_use]
+pub fn mended(word: &str) -> String {
+    let cyrillic = word.chars().filter(|c| is_cyrillic(*c)).count();
+    let other_digits = word.chars().any(|c| c.is_ascii_digit() && c != '1');
+    if cyrillic < 2 || other_digits || !word.contains('1') {
+        return word.to_owned();
+    }
+    let chars: Vec<char> = word.chars().collect();
+    let letter = |index: Option<usize>| index.and_then(|i| chars.get(i)).copied().filter(|c| is_cyrillic(*c));
+    let meant = |(index, c): (usize, &char)| match (c, letter(index.checked_sub(1)), letter(Some(index + 1))) {
+        ('1', Some(before), after) => {
+            if before.is_lowercase() || after.is_some_and(char::is_lowercase) { 'і' } else { 'І' }
+        }
+        _ => *c,
+    };
+    chars.iter().enumerate().map(meant).collect()
+}
+
+fn is_cyrillic(c: char) -> bool {
+    ('\u{400}'..='\u{4ff}').contains(&c)
+}
+
 /// Whether a folded word is this keyword: exact up to four letters, one wrong letter from five, two from nine.
 #[must_use]
 pub fn is_keyword(folded_word: &str, keyword: &str) -> bool {
@@ -85,6 +108,15 @@ mod tests {
         assert_eq!(folded("ГОТ1ВКА"), folded("Готівка"));
         assert!(find_phrase(&line("СУМА ДО СПЛАТИ: 95.30"), "ДО СПЛАТИ").is_some());
         assert!(find_phrase(&line("СУМА ДО СПЛАТM"), "ДО СПЛАТИ").is_some());
+    }
+
+    #[test]
+    fn a_one_behind_a_cyrillic_letter_is_the_letter_it_stands_for() {
+        assert_eq!(mended("Крапл1"), "Краплі");
+        assert_eq!(mended("БЕЗГОТ1ВКА"), "БЕЗГОТІВКА");
+        for kept in ["В12", "№10", "1мл", "D1", "1.000", "Х1"] {
+            assert_eq!(mended(kept), kept);
+        }
     }
 
     #[test]

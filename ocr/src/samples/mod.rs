@@ -199,6 +199,8 @@ pub struct SampleSpec {
     pub degradation: Degradation,
     /// Money given back instead of taken.
     pub return_receipt: bool,
+    /// Zeros with a mark inside, as some registers print them and readers take for 8 or 9.
+    pub marked_zeros: bool,
 }
 
 impl SampleSpec {
@@ -228,6 +230,7 @@ impl SampleSpec {
             qr: QrKind::Link,
             degradation: Degradation::Clean,
             return_receipt: false,
+            marked_zeros: false,
         }
     }
 
@@ -249,6 +252,13 @@ impl SampleSpec {
     #[must_use]
     pub fn returned(mut self) -> Self {
         self.return_receipt = true;
+        self
+    }
+
+    /// The same with marked zeros.
+    #[must_use]
+    pub fn marked_zeros(mut self) -> Self {
+        self.marked_zeros = true;
         self
     }
 
@@ -330,7 +340,7 @@ pub struct Sample {
 pub fn render(spec: &SampleSpec) -> Result<Sample, SampleError> {
     let qr = qr::payload(spec);
     let lines = layout::lines(spec, qr.as_deref());
-    let paper = print::print(&lines, spec.seed, spec.degradation)?;
+    let paper = print::print(&lines, spec)?;
     let jpeg = photo::take(&paper, spec.seed, spec.degradation)?;
     let shop = layout::shop(spec);
     let receipt = matches!(spec.layout, Layout::SoftwareRegister | Layout::PaperRegister);

@@ -1,7 +1,7 @@
 //! The thermal printer: lines of text and a QR code on a strip of grey pixels.
 
 use super::layout::{COLUMNS, Line};
-use super::{Degradation, SampleError};
+use super::{Degradation, SampleError, SampleSpec};
 use ab_glyph::{Font, FontRef, Glyph, ScaleFont};
 use qrcode::{EcLevel, QrCode};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -25,8 +25,8 @@ const MODULE: usize = 7;
 const QUIET: usize = 4;
 const WHITE: u8 = 238;
 
-/// Prints the lines. The seed gives the wear of the print head.
-pub(super) fn print(lines: &[Line], seed: u64, degradation: Degradation) -> Result<Grey, SampleError> {
+/// Prints the lines. The specification's seed gives the wear of the print head.
+pub(super) fn print(lines: &[Line], spec: &SampleSpec) -> Result<Grey, SampleError> {
     let codes: Vec<Option<Code>> = lines
         .iter()
         .map(|line| match line {
@@ -42,7 +42,7 @@ pub(super) fn print(lines: &[Line], seed: u64, degradation: Degradation) -> Resu
         height,
         pixels: vec![WHITE; width * height],
     };
-    let mut press = Press::new(width, seed, degradation)?;
+    let mut press = Press::new(width, spec)?;
     let mut top = MARGIN;
     for (line, code) in lines.iter().zip(&codes) {
         match (line, code) {
@@ -102,6 +102,8 @@ struct Letter {
 struct Press {
     regular: FontRef<'static>,
     bold: FontRef<'static>,
+    /// Faces of the same family whose zero is plain; used for that one letter.
+    zeros: Option<[FontRef<'static>; 2]>,
     letters: HashMap<(char, bool), Option<Letter>>,
     /// Darkness of full ink.
     ink: u8,
@@ -111,9 +113,9 @@ struct Press {
 }
 
 impl Press {
-    fn new(width: usize, seed: u64, degradation: Degradation) -> Result<Self, SampleError> {
-        let mut rng = StdRng::seed_from_u64(seed ^ 0x5EED_0002);
-        let (ink, wear) = match degradation {
+    fn new(width: usize, spec: &SampleSpec) -> Result<Self, SampleError> {
+        let mut rng = StdRng::seed_from_u64(spec.seed ^ 0x5EED_0002);
+        let (ink, wear) = match spec.degradation {
             Degradation::Clean => (44, 6),
             Degradation::Light => (52, 16),
             Degradation::Moderate => (66, 30),
@@ -121,7 +123,15 @@ impl Press {
             Degradation::Ruined => (196, 120),
         };
         let head = (0..width).map(|_| 256 - rng.random_range(0..=wear)).collect();
+        let plain = [dejavu::sans::regular(), dejavu::sans::bold()].map(FontRef::try_from_slice);
+        let [regular_zero, bold_zero] = plain;
+        let zeros = if spec.marked_zeros {
+            None
+        } else {
+            Some([regular_zero?, bold_zero?])
+        };
         Ok(Self {
+            zeros,
             regular: FontRef::try_from_slice(dejavu::sans_mono::regular())?,
             bold: FontRef::try_from_slice(dejavu::sans_mono::bold())?,
             letters: HashMap::new(),
@@ -136,7 +146,14 @@ impl Press {
         // The paper's speed wavers a little from line to line, and with it the darkness.
         let pressure = 256 - self.rng.random_range(0..14_u32);
         for (column, c) in text.chars().enumerate().filter(|(_, c)| *c != ' ') {
-            let letter = self.letters.entry((c, bold)).or_insert_with(|| rasterise(font, c));
+            let face = match &self.zeros {
+                Some(faces) if c == '0' => &faces[usize::from(bold)],
+                _ => font,
+            };
+            let letter = self
+                .letters
+                .entry((c, bold))
+                .or_insert_with(|| rasterise(font, face, c));
             if let Some(letter) = letter {
                 let x = (MARGIN + column * CELL) as i32 + letter.left;
                 stamp(
@@ -152,15 +169,16 @@ impl Press {
     }
 }
 
-fn rasterise(font: &FontRef<'static>, c: char) -> Option<Letter> {
-    // The advance of this typeface is 0.602 em; fill the cell exactly.
-    let unit = font.as_scaled(100.0);
+/// The letter of `face` in the size and on the baseline of `grid`, the face that sets the columns.
+fn rasterise(grid: &FontRef<'static>, face: &FontRef<'static>, c: char) -> Option<Letter> {
+    // The advance of the grid's face fills the cell exactly.
+    let unit = grid.as_scaled(100.0);
     let scale = 100.0 * CELL as f32 / unit.h_advance(unit.glyph_id('0'));
-    let scaled = font.as_scaled(scale);
-    let glyph: Glyph = scaled
+    let baseline = grid.as_scaled(scale).ascent();
+    let glyph: Glyph = face
         .glyph_id(c)
-        .with_scale_and_position(scale, ab_glyph::point(0.0, scaled.ascent()));
-    let outline = font.outline_glyph(glyph)?;
+        .with_scale_and_position(scale, ab_glyph::point(0.0, baseline));
+    let outline = face.outline_glyph(glyph)?;
     let bounds = outline.px_bounds();
     let (width, height) = (bounds.width() as usize, bounds.height() as usize);
     let mut ink = vec![0_u8; width * height];
