@@ -18,6 +18,8 @@ use crate::ports::vault::{Vault, VaultFault};
 /// What the next append meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
+    /// Nothing: this append goes well.
+    None,
     /// The connection breaks before the append is stored.
     BeforeStore,
     /// The connection breaks after the append is stored: the caller does not learn of its success.

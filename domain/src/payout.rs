@@ -11,6 +11,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::aggregate::{Decide, aggregate};
 use crate::ids::{HoldId, ReceiptId, UserId, WalletId};
@@ -56,6 +57,8 @@ pub enum PayoutEvent {
     PayoutSent {
         /// Attempt, from 1.
         attempt: u32,
+        /// Names the one call that may leave: who finds another name here must not pay.
+        sender: Uuid,
     },
     /// Nobody knows yet whether the money moved.
     PayoutUnknown {
@@ -112,7 +115,7 @@ pub enum PayoutCommand {
     /// The provider made a bill.
     RecordCreated { attempt: u32, bill_id: String },
     /// The intent to pay, before the call.
-    RecordSent { attempt: u32 },
+    RecordSent { attempt: u32, sender: Uuid },
     /// The call ended without a clear answer.
     RecordUnknown { attempt: u32, reason: String },
     /// The provider proved success.
@@ -206,6 +209,8 @@ pub struct Payout {
     pub attempt: u32,
     /// Bill of the current attempt.
     pub bill_id: Option<String>,
+    /// The one call that may pay, once the intent is recorded.
+    pub sender: Option<Uuid>,
     /// When the next attempt may start.
     pub retry_at: Option<DateTime<Utc>>,
 }
@@ -242,7 +247,10 @@ impl Payout {
                 self.bill_id = Some(bill_id);
                 self.state = PayoutState::Created;
             }
-            PayoutEvent::PayoutSent { .. } => self.state = PayoutState::Sent,
+            PayoutEvent::PayoutSent { sender, .. } => {
+                self.state = PayoutState::Sent;
+                self.sender = Some(sender);
+            }
             PayoutEvent::PayoutUnknown { .. } => self.state = PayoutState::Unknown,
             PayoutEvent::PayoutSucceeded { bill_id, .. } => {
                 self.bill_id = Some(bill_id);
@@ -353,10 +361,10 @@ impl Decide for Payout {
                     _ => Err(self.refuse("created")),
                 }
             }
-            C::RecordSent { attempt } => {
+            C::RecordSent { attempt, sender } => {
                 self.current(attempt, "sent")?;
                 match self.state {
-                    S::Created => Ok(vec![E::PayoutSent { attempt }]),
+                    S::Created => Ok(vec![E::PayoutSent { attempt, sender }]),
                     _ => Err(self.refuse("sent")),
                 }
             }
@@ -479,7 +487,10 @@ mod tests {
         }
     }
     fn sent(attempt: u32) -> PayoutCommand {
-        PayoutCommand::RecordSent { attempt }
+        PayoutCommand::RecordSent {
+            attempt,
+            sender: Uuid::nil(),
+        }
     }
     fn unknown(attempt: u32) -> PayoutCommand {
         PayoutCommand::RecordUnknown {

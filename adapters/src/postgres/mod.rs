@@ -8,6 +8,7 @@ pub mod classify;
 mod group_commit;
 mod head;
 pub mod lease;
+pub mod limiter;
 pub mod log;
 pub mod migrate;
 pub mod pool;
@@ -15,6 +16,7 @@ pub mod store;
 mod unit;
 
 pub use lease::PgLease;
+pub use limiter::PgRateLimiter;
 pub use log::{LogOptions, PgEventLog};
 pub use pool::PgSettings;
 pub use store::PgEventStore;

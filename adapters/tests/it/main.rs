@@ -9,9 +9,12 @@
     reason = "tests"
 )]
 
+mod consumer;
 mod leases;
+mod limiter;
 mod log;
 mod migrations;
+mod relay;
 mod standard_store;
 mod support;
 mod vault;

@@ -114,6 +114,12 @@ impl App {
         Arc::clone(self.parts.executor.clock())
     }
 
+    /// A fresh unique id.
+    #[must_use]
+    pub fn fresh_id(&self) -> uuid::Uuid {
+        self.parts.executor.fresh_id()
+    }
+
     /// The executor behind the use cases, for what has no use case of its own.
     #[must_use]
     pub fn executor(&self) -> &Executor {

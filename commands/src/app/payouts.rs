@@ -227,19 +227,15 @@ impl App {
         Ok(Some(Phone::parse(&text)?))
     }
 
-    /// A step of the payout alone; whether this very call made it (and not an earlier or another one).
+    /// A step of the payout alone.
     pub(crate) async fn payout_step(
         &self,
         payout_id: PayoutId,
         command: PayoutCommand,
         context: &Context,
-    ) -> Result<bool, CommandError> {
-        let outcome = self
-            .parts
-            .executor
-            .execute::<Payout>(&payout_id.to_string(), command, context)
-            .await?;
-        Ok(!outcome.replayed && outcome.events > 0)
+    ) -> Result<Done, CommandError> {
+        self.execute::<Payout>(&payout_id.to_string(), command, context)
+            .await
     }
 
     /// The money has moved: the hold becomes a booking.

@@ -114,6 +114,12 @@ impl Executor {
         &self.inner.clock
     }
 
+    /// A fresh unique id.
+    #[must_use]
+    pub fn fresh_id(&self) -> uuid::Uuid {
+        self.inner.ids.fresh()
+    }
+
     /// The log behind it.
     #[must_use]
     pub fn log(&self) -> &Arc<dyn EventLog> {

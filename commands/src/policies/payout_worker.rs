@@ -87,10 +87,7 @@ impl PayoutWorker {
         let context = self.context(event, payout);
         match payout.state {
             PayoutState::Held => {
-                if let Some(wait) = payout
-                    .retry_at
-                    .and_then(|at| (at - self.now()).to_std().ok())
-                {
+                if let Some(wait) = payout.retry_at.and_then(|at| self.until(at)) {
                     return Ok(Next::Stop(Handled::Later(wait)));
                 }
                 self.create(id, payout, terms, &context).await
@@ -99,11 +96,7 @@ impl PayoutWorker {
             PayoutState::Sent => {
                 // Perhaps another process waits for its answer at this moment: give it its time.
                 let wait = (event.event_type == "PayoutSent")
-                    .then(|| {
-                        (event.recorded_at + self.options.call_max - self.now())
-                            .to_std()
-                            .ok()
-                    })
+                    .then(|| self.until(event.recorded_at + self.options.call_max))
                     .flatten();
                 match wait {
                     Some(wait) => Ok(Next::Stop(Handled::Later(wait))),
@@ -176,15 +169,15 @@ impl PayoutWorker {
                 .await;
         };
         let attempt = payout.attempt;
-        let ours = self
-            .app
-            .payout_step(
-                id,
-                PayoutCommand::RecordSent { attempt },
-                &context.step("sent"),
-            )
+        // The key names this very call. If the log's answer is lost and the append is tried again, the name tells that the
+        // stored intent is ours and the call has not left yet.
+        let sender = self.app.fresh_id();
+        let intent = PayoutCommand::RecordSent { attempt, sender };
+        self.app
+            .payout_step(id, intent, &context.step(&format!("sent:{sender}")))
             .await?;
-        if !ours {
+        let now = self.app.payout(id).await?;
+        if now.state != PayoutState::Sent || now.sender != Some(sender) {
             return Ok(Next::Again);
         }
         match self.provider.pay(&order, &bill_id).await {
@@ -386,6 +379,14 @@ impl PayoutWorker {
         context.idempotency_key =
             format!("payout:{}:{}", event.stream.aggregate_id, payout.attempt);
         context
+    }
+
+    /// How long until then; `None` when it has come.
+    fn until(&self, then: DateTime<Utc>) -> Option<Duration> {
+        (then - self.now())
+            .to_std()
+            .ok()
+            .filter(|wait| !wait.is_zero())
     }
 
     fn now(&self) -> DateTime<Utc> {

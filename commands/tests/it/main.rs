@@ -7,3 +7,5 @@
 )]
 
 mod executor;
+mod flow;
+mod support;
