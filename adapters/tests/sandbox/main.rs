@@ -15,6 +15,7 @@ mod common;
 mod payouts_port;
 mod portmone_client;
 mod portmone_faults;
+mod portmone_logs;
 mod portmone_rules;
 mod restart;
 mod teloxide_client;
