@@ -1,0 +1,254 @@
+//! How a value stands in a column, so that the folds and the queries work with the domain's own types.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use kvit_domain::ids::{
+    CampaignId, HoldId, JobId, PayoutId, ReceiptId, TransactionId, UserId, WalletId,
+};
+use kvit_domain::money::Currency;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgHasArrayType;
+use sqlx::{Decode, Encode, Postgres, Type};
+use uuid::Uuid;
+
+/// A type that fills a column.
+pub trait Column: Sized {
+    /// The type in which it travels, one array of it for all rows of a statement.
+    type Wire: for<'q> Encode<'q, Postgres>
+        + for<'r> Decode<'r, Postgres>
+        + Type<Postgres>
+        + PgHasArrayType
+        + Clone
+        + Send
+        + Sync
+        + Unpin
+        + 'static;
+    /// The column's type.
+    const SQL: &'static str;
+    /// The type as which it travels, where the driver cannot carry [`Column::SQL`] itself.
+    const WIRE: &'static str = Self::SQL;
+    /// Whether the column may be empty.
+    const NULLABLE: bool = false;
+
+    /// For the database.
+    fn to_wire(&self) -> Option<Self::Wire>;
+    /// From the database.
+    ///
+    /// # Errors
+    /// What is wrong with the stored value.
+    fn from_wire(wire: Option<Self::Wire>) -> Result<Self, String>;
+}
+
+fn present<T>(wire: Option<T>) -> Result<T, String> {
+    wire.ok_or_else(|| "a value is missing".to_owned())
+}
+
+impl<T: Column> Column for Option<T> {
+    type Wire = T::Wire;
+    const SQL: &'static str = T::SQL;
+    const WIRE: &'static str = T::WIRE;
+    const NULLABLE: bool = true;
+
+    fn to_wire(&self) -> Option<Self::Wire> {
+        self.as_ref().and_then(T::to_wire)
+    }
+
+    fn from_wire(wire: Option<Self::Wire>) -> Result<Self, String> {
+        wire.map(|wire| T::from_wire(Some(wire))).transpose()
+    }
+}
+
+macro_rules! plain {
+    ($($type:ty => $sql:literal),+ $(,)?) => {
+        $(impl Column for $type {
+            type Wire = Self;
+            const SQL: &'static str = $sql;
+
+            fn to_wire(&self) -> Option<Self> {
+                Some(*self)
+            }
+
+            fn from_wire(wire: Option<Self>) -> Result<Self, String> {
+                present(wire)
+            }
+        })+
+    };
+}
+
+plain! {
+    i64 => "bigint",
+    bool => "boolean",
+    Uuid => "uuid",
+    NaiveDate => "date",
+    NaiveDateTime => "timestamp",
+    DateTime<Utc> => "timestamptz",
+}
+
+impl Column for String {
+    type Wire = Self;
+    const SQL: &'static str = "text";
+
+    /// Postgres cannot store U+0000 in a text. What people send may contain it, and must not stop a projection.
+    fn to_wire(&self) -> Option<Self> {
+        Some(if self.contains('\0') {
+            self.replace('\0', "\u{fffd}")
+        } else {
+            self.clone()
+        })
+    }
+
+    fn from_wire(wire: Option<Self>) -> Result<Self, String> {
+        present(wire)
+    }
+}
+
+macro_rules! uuids {
+    ($($id:ident),+ $(,)?) => {
+        $(impl Column for $id {
+            type Wire = Uuid;
+            const SQL: &'static str = "uuid";
+
+            fn to_wire(&self) -> Option<Uuid> {
+                Some(self.0)
+            }
+
+            fn from_wire(wire: Option<Uuid>) -> Result<Self, String> {
+                present(wire).map(Self)
+            }
+        })+
+    };
+}
+
+uuids!(
+    UserId,
+    ReceiptId,
+    TransactionId,
+    HoldId,
+    PayoutId,
+    JobId,
+    CampaignId
+);
+
+macro_rules! texts {
+    ($($type:ty),+ $(,)?) => {
+        $(impl Column for $type {
+            type Wire = String;
+            const SQL: &'static str = "text";
+
+            fn to_wire(&self) -> Option<String> {
+                Some(self.to_string())
+            }
+
+            fn from_wire(wire: Option<String>) -> Result<Self, String> {
+                present(wire)?.parse().map_err(|_| concat!("not a ", stringify!($type)).to_owned())
+            }
+        })+
+    };
+}
+
+texts!(WalletId, Currency, kvit_domain::ledger::Account);
+
+/// A sum over many amounts: it can be larger than any amount, so it is 128 bits wide and a `numeric` in the database.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Wide(pub i128);
+
+impl Wide {
+    /// The sum; the largest value when it does not fit, which 2^63 amounts of the largest size would need.
+    #[must_use]
+    pub const fn plus(self, amount: i64) -> Self {
+        Self(self.0.saturating_add(amount as i128))
+    }
+}
+
+impl Column for Wide {
+    type Wire = String;
+    const SQL: &'static str = "numeric(39)";
+    const WIRE: &'static str = "text";
+
+    fn to_wire(&self) -> Option<String> {
+        Some(self.0.to_string())
+    }
+
+    fn from_wire(wire: Option<String>) -> Result<Self, String> {
+        present(wire)?
+            .parse()
+            .map(Self)
+            .map_err(|_| "not a whole number of 128 bits".to_owned())
+    }
+}
+
+/// A value kept as `jsonb`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Json<T>(pub T);
+
+impl<T: Serialize + DeserializeOwned> Column for Json<T> {
+    type Wire = String;
+    const SQL: &'static str = "jsonb";
+    const WIRE: &'static str = "text";
+
+    fn to_wire(&self) -> Option<String> {
+        // The types kept here have string keys only, so that they always become JSON; an empty object would be refused
+        // on the way back.
+        let text = serde_json::to_string(&self.0).unwrap_or_else(|_| "{}".to_owned());
+        Some(if text.contains("\\u0000") {
+            without_nul(&text)
+        } else {
+            text
+        })
+    }
+
+    fn from_wire(wire: Option<String>) -> Result<Self, String> {
+        serde_json::from_str(&present(wire)?)
+            .map(Self)
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// `jsonb` cannot hold U+0000 either.
+fn without_nul(text: &str) -> String {
+    fn clean(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => *text = text.replace('\0', "\u{fffd}"),
+            serde_json::Value::Array(items) => items.iter_mut().for_each(clean),
+            serde_json::Value::Object(fields) => {
+                for (name, mut field) in std::mem::take(fields) {
+                    clean(&mut field);
+                    fields.insert(name.replace('\0', "\u{fffd}"), field);
+                }
+            }
+            _ => {}
+        }
+    }
+    let Ok(mut value) = serde_json::from_str(text) else {
+        return text.to_owned();
+    };
+    clean(&mut value);
+    value.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_zero_character_is_replaced_everywhere_in_texts_and_json() {
+        assert_eq!("a\0b".to_owned().to_wire().unwrap(), "a\u{fffd}b");
+        let json = Json(vec![("k\0".to_owned(), "\\u0000 v\0".to_owned())]);
+        let wire = json.to_wire().unwrap();
+        assert_eq!(
+            serde_json::from_str::<Vec<(String, String)>>(&wire).unwrap(),
+            vec![("k\u{fffd}".to_owned(), "\\u0000 v\u{fffd}".to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_wide_sum_reads_back() {
+        let most = Wide(i128::from(i64::MAX)).plus(i64::MAX);
+        assert_eq!(Wide::from_wire(most.to_wire()).unwrap(), most);
+    }
+}

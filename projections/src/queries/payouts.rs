@@ -1,0 +1,67 @@
+//! Payouts.
+
+use kvit_domain::ids::{PayoutId, ReceiptId, UserId};
+use kvit_domain::payout::PayoutState;
+use sqlx::PgPool;
+
+use super::{AsOf, Page, View, arguments, bounded, projection, read_time_cursor, time_cursor};
+use crate::error::Fault;
+pub use crate::fold::payouts::PayoutRow;
+
+/// Which payouts are wanted; all conditions must hold.
+#[derive(Debug, Clone, Default)]
+pub struct PayoutFilter {
+    /// To this person.
+    pub user_id: Option<UserId>,
+    /// In this state.
+    pub state: Option<PayoutState>,
+    /// Of this receipt's reward.
+    pub receipt_id: Option<ReceiptId>,
+}
+
+/// A page of payouts, newest first.
+///
+/// # Errors
+/// [`Fault::BadCursor`], [`Fault`].
+pub async fn search(
+    pool: &PgPool,
+    filter: &PayoutFilter,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<AsOf<Page<PayoutRow>>, Fault> {
+    let after = read_time_cursor(cursor)?;
+    let limit = bounded(limit);
+    let mut view = View::open(pool, &[projection::PAYOUTS]).await?;
+    let rows = view
+        .rows(
+            "WHERE ($1::uuid IS NULL OR t.user_id = $1) AND ($2::text IS NULL OR t.state = $2)
+               AND ($3::uuid IS NULL OR t.receipt_id = $3)
+               AND ($4::timestamptz IS NULL OR (t.requested_at, t.payout_id) < ($4, $5))
+             ORDER BY t.requested_at DESC, t.payout_id DESC LIMIT $6",
+            arguments![
+                filter.user_id.map(|id| id.0),
+                filter.state.map(PayoutState::code),
+                filter.receipt_id.map(|id| id.0),
+                after.map(|(at, _)| at),
+                after.map(|(_, id)| id),
+                limit + 1
+            ],
+        )
+        .await?;
+    let page = Page::cut(rows, limit, |row: &PayoutRow| {
+        time_cursor(row.requested_at, row.payout_id.0)
+    });
+    Ok(view.as_of(page))
+}
+
+/// A payout by its id.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn payout(pool: &PgPool, payout_id: PayoutId) -> Result<AsOf<Option<PayoutRow>>, Fault> {
+    let mut view = View::open(pool, &[projection::PAYOUTS]).await?;
+    let row = view
+        .row("WHERE t.payout_id = $1", arguments![payout_id.0])
+        .await?;
+    Ok(view.as_of(row))
+}
