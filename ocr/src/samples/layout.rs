@@ -1,6 +1,6 @@
 //! What is printed, line by line: the two receipt shapes and the leaflet.
 
-use super::qr::decimal;
+use super::qr::{decimal, number_as_digits};
 use super::{Layout, SampleItem, SampleSpec, Vat};
 
 /// An invented seller.
@@ -225,7 +225,7 @@ fn paper(page: &mut Page, spec: &SampleSpec, qr: Option<&str>) {
     }
     page.pair("БЕЗГОТІВКА.2", &total, false);
     page.left("Картка XXXXXXXXXXXX0000");
-    page.left(&format!("RRN {:012}", 500_000 + spec.seed % 400_000));
+    page.left(&format!("RRN {:012}", number_as_digits(&spec.number)));
     page.pair(
         if spec.return_receipt {
             "ДО ПОВЕРНЕННЯ"

@@ -37,7 +37,7 @@ pub(super) fn payload(spec: &SampleSpec) -> Option<String> {
             "t={}&s={sum}&fn={register:0>16}&i={}&fp={}&n={}",
             at.format("%Y%m%dT%H%M"),
             number_as_digits(number),
-            1_000_000_000 + spec.seed % 1_000_000_000,
+            3_000_000_000 + number_as_digits(register),
             if spec.return_receipt { 2 } else { 1 },
         )),
     }
@@ -55,7 +55,8 @@ fn mac(spec: &SampleSpec) -> String {
     base64::engine::general_purpose::STANDARD.encode(digest)
 }
 
-fn number_as_digits(number: &str) -> u64 {
+/// Six digits that follow from a number, for places that want digits.
+pub(super) fn number_as_digits(number: &str) -> u64 {
     number
         .bytes()
         .fold(7, |sum: u64, b| (sum * 31 + u64::from(b)) % 1_000_000)
