@@ -228,6 +228,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_role_gets_the_services_but_not_the_owners_login() {
+        let endpoints = Endpoints {
+            database_url: "postgres://kvit_app@db/kvit".to_owned(),
+            database_owner_url: "postgres://kvit@db/kvit".to_owned(),
+            nats_url: "nats://bus:4222".to_owned(),
+            storage: super::super::StorageSettings {
+                endpoint: "http://store".to_owned(),
+                bucket: "kvit".to_owned(),
+                access_key: "a".to_owned(),
+                secret_key: "s".to_owned(),
+                region: "r".to_owned(),
+            },
+        };
+        let spec = ProcessSpec::role("ocr", &endpoints, Path::new("/state"), LogFormat::Text);
+        let value = |name: &str| spec.env.iter().find(|(known, _)| known == name);
+        assert!(value("DATABASE_URL").is_some() && value("OMP_THREAD_LIMIT").is_some());
+        assert_eq!(value("DATABASE_OWNER_URL"), None);
+    }
+
     #[tokio::test]
     async fn a_process_that_dies_is_started_again_and_ends_with_its_supervisor() {
         let supervisor = Supervisor::new(PathBuf::from("sleep"));
