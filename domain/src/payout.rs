@@ -7,7 +7,8 @@
 //!  ╰── next attempt ◀── not final ◀──┴───────────────┴──▶ Failed (final): the hold is released
 //! ```
 //! `PayoutSent` is the durable intent: it is in the log before the first byte of the paying call leaves. From then on
-//! nothing but a proven answer moves the payout on; unknown keeps the hold and is resolved only by asking.
+//! nothing but a proven answer moves the payout on; unknown keeps the hold and is resolved only by asking. Where the
+//! provider's contract says that a bill moves money once, a bill that it calls unpaid may be paid again under the same id.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -116,6 +117,9 @@ pub enum PayoutCommand {
     RecordCreated { attempt: u32, bill_id: String },
     /// The intent to pay, before the call.
     RecordSent { attempt: u32, sender: Uuid },
+    /// The intent to pay the same bill once more, because the provider says that it is unpaid. A bill moves money once,
+    /// so this cannot pay twice; only for providers whose contract says so.
+    RecordSentAgain { attempt: u32, sender: Uuid },
     /// The call ended without a clear answer.
     RecordUnknown { attempt: u32, reason: String },
     /// The provider proved success.
@@ -368,6 +372,13 @@ impl Decide for Payout {
                     _ => Err(self.refuse("sent")),
                 }
             }
+            C::RecordSentAgain { attempt, sender } => {
+                self.current(attempt, "sent again")?;
+                match self.state {
+                    S::Unknown => Ok(vec![E::PayoutSent { attempt, sender }]),
+                    _ => Err(self.refuse("sent again")),
+                }
+            }
             C::RecordUnknown { attempt, reason } => {
                 self.current(attempt, "unknown")?;
                 match self.state {
@@ -542,6 +553,23 @@ mod tests {
         assert!(run(&mut payout, &created(1)).is_err());
         assert!(run(&mut payout, &sent(1)).is_err());
         assert_eq!(run(&mut payout, &succeed("b1")), Ok(1));
+    }
+
+    #[test]
+    fn the_same_bill_is_paid_again_only_on_purpose_and_only_while_unknown() {
+        let again = PayoutCommand::RecordSentAgain {
+            attempt: 1,
+            sender: Uuid::from_u128(2),
+        };
+        let mut payout = given(&[request(), created(1), sent(1)]);
+        assert!(run(&mut payout, &again).is_err());
+        run(&mut payout, &unknown(1)).unwrap();
+        run(&mut payout, &again).unwrap();
+        assert_eq!(
+            (payout.state, payout.sender),
+            (PayoutState::Sent, Some(Uuid::from_u128(2)))
+        );
+        assert_eq!(payout.bill_id.as_deref(), Some("b1"));
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub struct PayoutWorkerOptions {
     pub ask_pause_max: Duration,
     /// After this a person must look.
     pub unknown_max: TimeDelta,
+    /// Whether a bill that the provider calls unpaid, `call_max` after an unclear answer, is paid again under the same
+    /// id. Only where the provider's contract says that a bill moves money once.
+    pub repay_created: bool,
 }
 
 impl Default for PayoutWorkerOptions {
@@ -46,6 +49,7 @@ impl Default for PayoutWorkerOptions {
             ask_pause_min: Duration::from_secs(2),
             ask_pause_max: Duration::from_secs(600),
             unknown_max: TimeDelta::hours(24),
+            repay_created: false,
         }
     }
 }
@@ -102,6 +106,11 @@ impl PayoutWorker {
                     Some(wait) => Ok(Next::Stop(Handled::Later(wait))),
                     // The paying call left, or was about to, in another life: nobody knows.
                     None => {
+                        let sender = payout
+                            .sender
+                            .map(|sender| sender.to_string())
+                            .unwrap_or_default();
+                        let context = context.step(&sender);
                         self.unknown(id, payout.attempt, "interrupted while paying", &context)
                             .await
                     }
@@ -169,19 +178,34 @@ impl PayoutWorker {
                 .await;
         };
         let attempt = payout.attempt;
+        let intent = |sender| PayoutCommand::RecordSent { attempt, sender };
+        self.send(id, attempt, &order, &bill_id, intent, context)
+            .await
+    }
+
+    /// Records the intent, then lets the paying call leave.
+    async fn send(
+        &self,
+        id: PayoutId,
+        attempt: u32,
+        order: &PayoutOrder,
+        bill_id: &str,
+        intent: impl FnOnce(uuid::Uuid) -> PayoutCommand + Send,
+        context: &Context,
+    ) -> Result<Next, CommandError> {
         // The key names this very call. If the log's answer is lost and the append is tried again, the name tells that the
         // stored intent is ours and the call has not left yet.
         let sender = self.app.fresh_id();
-        let intent = PayoutCommand::RecordSent { attempt, sender };
+        let context = &context.step(&sender.to_string());
         self.app
-            .payout_step(id, intent, &context.step(&format!("sent:{sender}")))
+            .payout_step(id, intent(sender), &context.step("sent"))
             .await?;
         let now = self.app.payout(id).await?;
         if now.state != PayoutState::Sent || now.sender != Some(sender) {
             return Ok(Next::Again);
         }
-        match self.provider.pay(&order, &bill_id).await {
-            Ok(bill) => self.learn(id, attempt, &bill_id, bill, context).await,
+        match self.provider.pay(order, bill_id).await {
+            Ok(bill) => self.learn(id, attempt, bill_id, bill, context).await,
             Err(ProviderFault::NotSent(_)) => self.retry(id, attempt, "not_sent", context).await,
             Err(ProviderFault::Unknown(reason)) => {
                 self.unknown(id, attempt, &reason, context).await
@@ -216,6 +240,18 @@ impl PayoutWorker {
             {
                 return self
                     .learn(id, payout.attempt, &bill_id, bill, context)
+                    .await;
+            }
+            // Long enough ago that no call of ours can still be under way.
+            Ok(Some(bill))
+                if bill.status == BillStatus::Created
+                    && self.options.repay_created
+                    && age >= self.options.call_max =>
+            {
+                let attempt = payout.attempt;
+                let intent = |sender| PayoutCommand::RecordSentAgain { attempt, sender };
+                return self
+                    .send(id, attempt, &order, &bill_id, intent, context)
                     .await;
             }
             Err(ProviderFault::Mismatch(reason)) => {

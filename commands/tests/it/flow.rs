@@ -290,6 +290,27 @@ async fn a_payout_that_nobody_can_resolve_keeps_its_hold_until_a_person_decides(
 }
 
 #[tokio::test]
+async fn a_bill_that_the_provider_calls_unpaid_is_paid_again_where_the_contract_allows_it() {
+    let mut world = World::new().await;
+    world.repay_created_bills();
+    world
+        .provider
+        .plan
+        .lock()
+        .unwrap()
+        .push_back(Behaviour::LoseTheRequest);
+    let user = world.shopper(1).await;
+    let id = send(&world, user, "606", "m1").await;
+    world.settle().await;
+    assert_eq!(payout_state(&world, id).await, PayoutState::Succeeded);
+    assert_eq!(world.count("PayoutCreated"), 1, "it is the same bill");
+    assert_eq!(
+        (world.provider.moved(), world.count("PayoutSent")),
+        (100, 2)
+    );
+}
+
+#[tokio::test]
 async fn a_final_refusal_releases_the_hold_once() {
     let mut world = World::new().await;
     world

@@ -285,6 +285,7 @@ pub struct World {
     pub log: Arc<MemoryLog>,
     pub clock: Arc<ManualClock>,
     pub provider: Arc<Provider>,
+    options: PayoutWorkerOptions,
     policies: Vec<Box<dyn EventHandler>>,
     queue: VecDeque<(usize, RecordedEvent)>,
     delivered: usize,
@@ -315,6 +316,7 @@ impl World {
             log,
             clock,
             provider,
+            options: PayoutWorkerOptions::default(),
             policies: vec![],
             queue: VecDeque::new(),
             delivered: 0,
@@ -350,14 +352,16 @@ impl World {
             Box::new(Deciding::new(app.clone())),
             Box::new(Rewarding::new(app.clone())),
             Box::new(PayingOut::new(app.clone())),
-            Box::new(PayoutWorker::new(
-                app,
-                provider,
-                PayoutWorkerOptions::default(),
-            )),
+            Box::new(PayoutWorker::new(app, provider, self.options)),
         ];
         self.queue.clear();
         self.delivered = 0;
+    }
+
+    /// As a provider's contract may allow; see the worker's options.
+    pub fn repay_created_bills(&mut self) {
+        self.options.repay_created = true;
+        self.restart();
     }
 
     pub async fn shopper(&self, telegram_id: i64) -> UserId {
