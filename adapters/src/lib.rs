@@ -4,6 +4,7 @@
 
 pub mod http;
 pub mod keys;
+pub mod nats;
 pub mod notifications;
 pub mod portmone;
 pub mod postgres;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 /// A log over a test's database.
 pub fn open_log(db: &TestDb) -> Arc<PgEventLog> {
+    show_log();
     PgEventLog::start(&db.settings(), db.pool.clone(), LogOptions::default(), None).unwrap()
 }
 
@@ -86,4 +87,25 @@ pub fn assert_sound(events: &[RecordedEvent]) {
         );
     }
     kvit_adapters::postgres::chain::verify(events).unwrap();
+}
+
+/// Waits until a condition holds.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let started = std::time::Instant::now();
+    while !holds().await {
+        assert!(
+            started.elapsed() < std::time::Duration::from_secs(60),
+            "not in time: {what}"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+/// Shows log lines of failed tests as far as `RUST_LOG` asks for them.
+pub fn show_log() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_test_writer()
+        .try_init();
 }
