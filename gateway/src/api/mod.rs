@@ -1,0 +1,132 @@
+//! The JSON API under `/v1`. One line registers a route together with its description, so neither can miss.
+#![allow(
+    unused_qualifications,
+    reason = "the macro of the description qualifies the types that it is given"
+)]
+
+mod answer;
+mod campaigns;
+mod campaigns_work;
+mod dead_letters;
+mod jobs;
+mod jobs_work;
+mod keys;
+mod ledger;
+mod payouts;
+mod payouts_work;
+mod photos;
+mod projections;
+mod receipts;
+mod reports;
+mod review;
+mod streams;
+mod terms;
+mod users;
+mod users_work;
+mod view;
+mod wallets;
+
+use axum::Router;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::problem::{Answer, Problem};
+use crate::parts::Gateway;
+
+const REASON_CHARS_MAX: usize = 500;
+
+/// A page of a list without filters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// From `links.next`.
+    cursor: Option<String>,
+    /// Rows on a page, 1 to 200; 50 when absent.
+    limit: Option<u32>,
+}
+
+/// A person's reason, which becomes part of the history.
+fn reason(text: String) -> Answer<String> {
+    let text = text.trim().to_owned();
+    if (1..=REASON_CHARS_MAX).contains(&text.chars().count()) {
+        return Ok(text);
+    }
+    Err(Problem::new(
+        "review_reason_required",
+        format!("say why, in 1 to {REASON_CHARS_MAX} characters"),
+    )
+    .field("/reason", "a reason is expected"))
+}
+
+/// The value of a filter, when it is one of those that exist.
+fn known<T: Copy>(
+    name: &str,
+    asked: Option<&str>,
+    all: &[T],
+    code: impl Fn(T) -> &'static str,
+) -> Answer<Option<T>> {
+    let Some(asked) = asked else { return Ok(None) };
+    let found = all.iter().copied().find(|value| code(*value) == asked);
+    found.map(Some).ok_or_else(|| {
+        let all: Vec<&str> = all.iter().map(|value| code(*value)).collect();
+        Problem::new("invalid_query", "a query parameter is not as expected")
+            .field(name, format!("one of {} is expected", all.join(", ")))
+    })
+}
+
+/// All routes with their description.
+pub(crate) fn routes() -> (Router<Gateway>, OpenApi) {
+    OpenApiRouter::with_openapi(crate::openapi::frame())
+        .routes(routes!(wallets::user_wallets))
+        .routes(routes!(wallets::wallet))
+        .routes(routes!(wallets::balance_at))
+        .routes(routes!(wallets::statement))
+        .routes(routes!(wallets::holds))
+        .routes(routes!(ledger::transaction))
+        .routes(routes!(ledger::trial_balance))
+        .routes(routes!(streams::stream_events))
+        .routes(routes!(receipts::list_receipts))
+        .routes(routes!(receipts::receipt))
+        .routes(routes!(photos::receipt_preview))
+        .routes(routes!(photos::receipt_image))
+        .routes(routes!(receipts::review_queue))
+        .routes(routes!(review::decide_review))
+        .routes(routes!(review::correct_receipt))
+        .routes(routes!(payouts::list_payouts))
+        .routes(routes!(payouts::payout))
+        .routes(routes!(payouts_work::retry_payout))
+        .routes(routes!(payouts_work::resolve_payout))
+        .routes(routes!(jobs::list_jobs, jobs_work::request_job))
+        .routes(routes!(jobs::job))
+        .routes(routes!(jobs_work::start_job))
+        .routes(routes!(jobs_work::progress_job))
+        .routes(routes!(jobs_work::complete_job))
+        .routes(routes!(jobs_work::fail_job))
+        .routes(routes!(jobs_work::cancel_job))
+        .routes(routes!(
+            campaigns::list_campaigns,
+            campaigns_work::draft_campaign
+        ))
+        .routes(routes!(campaigns::campaign))
+        .routes(routes!(campaigns_work::activate_campaign))
+        .routes(routes!(campaigns_work::pause_campaign))
+        .routes(routes!(campaigns_work::change_campaign))
+        .routes(routes!(campaigns::list_products))
+        .routes(routes!(campaigns_work::put_product))
+        .routes(routes!(users::list_users))
+        .routes(routes!(users::user))
+        .routes(routes!(users_work::ban_user))
+        .routes(routes!(users_work::unban_user))
+        .routes(routes!(reports::daily_report))
+        .routes(routes!(projections::projections))
+        .routes(routes!(dead_letters::list_dead_letters))
+        .routes(routes!(dead_letters::replay_dead_letter))
+        .routes(routes!(dead_letters::drop_dead_letter))
+        .routes(routes!(keys::list_keys, keys::create_key))
+        .routes(routes!(keys::revoke_key))
+        .split_for_parts()
+}

@@ -1,0 +1,7 @@
+//! What the API shows of the read models. A column that is added there shows up here only when somebody writes it down.
+
+pub mod ledger;
+pub mod people;
+pub mod receipt;
+pub mod recognition;
+pub mod work;

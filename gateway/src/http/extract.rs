@@ -1,0 +1,211 @@
+//! Extractors whose refusals are problems like any other.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path as AxumPath, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use kvit_domain::event::Position;
+use serde::de::DeserializeOwned;
+
+use super::problem::{Answer, Problem};
+
+/// Most bytes of a JSON body.
+pub const JSON_BYTES_MAX: usize = 64 * 1024;
+const AT_LEAST: &str = "at_least";
+
+/// A JSON body, read strictly.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Answer<Self> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(
+                "unsupported_media_type",
+                "send Content-Type: application/json",
+            ));
+        }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(unreadable)?;
+        from_json(&bytes).map(Self)
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            let essence = value
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase();
+            essence == "application/json"
+                || (essence.starts_with("application/") && essence.ends_with("+json"))
+        })
+}
+
+fn unreadable(rejection: BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::new(
+            "payload_too_large",
+            format!("at most {JSON_BYTES_MAX} bytes are accepted"),
+        );
+    }
+    Problem::new("invalid_json", "the body could not be read to its end")
+}
+
+fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer(error.path());
+        let inner = error.into_inner();
+        match inner.classify() {
+            serde_json::error::Category::Data => {
+                Problem::new("invalid_body", "a field of the body is not as expected")
+                    .field(pointer, inner.to_string())
+            }
+            _ => syntax(&inner),
+        }
+    })?;
+    reader.end().map_err(|error| syntax(&error))?;
+    Ok(value)
+}
+
+fn syntax(error: &serde_json::Error) -> Problem {
+    let place = format!(
+        "not JSON at line {} column {}",
+        error.line(),
+        error.column()
+    );
+    Problem::new("invalid_json", place)
+}
+
+/// RFC 6901 pointer to the place where reading stopped.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(format!("/{index}")),
+            Segment::Map { key } => Some(format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        })
+        .collect()
+}
+
+/// Query parameters, read strictly: unknown names are refused where the type says so. `at_least` belongs to every read
+/// and is left out here.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Answer<Self> {
+        let mut kept = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in query_pairs(parts) {
+            if name != AT_LEAST {
+                kept.append_pair(&name, &value);
+            }
+        }
+        read_query(&kept.finish()).map(Self)
+    }
+}
+
+fn query_pairs(parts: &Parts) -> impl Iterator<Item = (String, String)> + '_ {
+    url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned()
+}
+
+fn read_query<T: DeserializeOwned>(query: &str) -> Answer<T> {
+    let uri: axum::http::Uri = format!("/?{query}")
+        .parse()
+        .map_err(|_| Problem::new("invalid_query", "the query cannot be read"))?;
+    axum::extract::Query::<T>::try_from_uri(&uri)
+        .map(|query| query.0)
+        .map_err(|rejection| {
+            // The text names the parameter and what was expected; it is the caller's own input.
+            let text = rejection.body_text();
+            let cause = text
+                .rsplit_once("query string: ")
+                .map_or(text.as_str(), |(_, cause)| cause);
+            let name = cause.split_once(": ").map_or("", |(name, _)| name);
+            Problem::new("invalid_query", "a query parameter is not as expected").field(name, cause)
+        })
+}
+
+/// The position that a read must not be behind.
+pub fn at_least(parts: &Parts) -> Answer<Option<Position>> {
+    let Some((_, text)) = query_pairs(parts).find(|(name, _)| name == AT_LEAST) else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(position) if position >= 0 => Ok(Some(position)),
+        _ => Err(
+            Problem::new("invalid_query", "a query parameter is not as expected")
+                .field(AT_LEAST, "a position, as an answer gave it, is expected"),
+        ),
+    }
+}
+
+/// Parts of the path.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        AxumPath::<T>::from_request_parts(parts, state)
+            .await
+            .map(|path| Self(path.0))
+            .map_err(|rejection| Problem::new("invalid_path", rejection.body_text()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[allow(dead_code, reason = "read by serde")]
+        lines: Vec<Line>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Line {
+        #[allow(dead_code, reason = "read by serde")]
+        minor: i64,
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_by_its_pointer_and_broken_json_by_its_place() {
+        let wrong = from_json::<Body>(br#"{"lines":[{"minor":1},{"minor":"x"}]}"#).unwrap_err();
+        assert_eq!(wrong.code(), "invalid_body");
+        assert!(format!("{wrong:?}").contains("/lines/1/minor"));
+        for broken in ["", "{", "{\"lines\":[]} x", "\u{0}"] {
+            assert_eq!(
+                from_json::<Body>(broken.as_bytes()).unwrap_err().code(),
+                "invalid_json",
+                "{broken:?}"
+            );
+        }
+        assert_eq!(
+            from_json::<Body>(br#"{"lines":[],"x":1}"#)
+                .unwrap_err()
+                .code(),
+            "invalid_body"
+        );
+    }
+}
