@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use teloxide::payloads::{SetMyCommandsSetters as _, SetWebhookSetters as _};
 use teloxide::requests::Requester as _;
 use teloxide::types::{AllowedUpdate, BotCommand, BotCommandScope};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{BotConfig, Mode};
 use crate::delivery::Delivery;
@@ -99,11 +99,11 @@ impl Bot {
         }
     }
 
-    /// Runs intake, worker, sender and sweeper until `stop` turns true (or its sender is gone), then lets what is under way
+    /// Runs intake, worker, sender and sweeper until `stop` is cancelled, then lets what is under way
     /// finish. What is not finished is finished by the next run.
     ///
     /// In webhook mode intake is the route of [`crate::webhook_router`]; call [`Bot::register_webhook`] once it is served.
-    pub async fn run(&self, stop: watch::Receiver<bool>) {
+    pub async fn run(&self, stop: CancellationToken) {
         let worker = Worker::new(Arc::clone(&self.env), Arc::clone(&self.inbox));
         let delivery = Delivery {
             app: self.env.app.clone(),
@@ -155,7 +155,7 @@ impl Bot {
         }
     }
 
-    async fn sweep(&self, stop: watch::Receiver<bool>) {
+    async fn sweep(&self, stop: CancellationToken) {
         while !pause_or_stop(SWEEP, &stop).await {
             let swept = async {
                 let updates = self.inbox.prune(UPDATE_WINDOW).await?;
@@ -174,19 +174,12 @@ impl Bot {
 }
 
 /// Waits; `true` when told to stop meanwhile.
-pub(crate) async fn pause_or_stop(pause: Duration, stop: &watch::Receiver<bool>) -> bool {
-    tokio::time::timeout(pause, stopped(stop)).await.is_ok()
-}
-
-/// Returns when told to stop.
-pub(crate) async fn stopped(stop: &watch::Receiver<bool>) {
-    // An error means that nobody is left who could say so.
-    let mut stop = stop.clone();
-    let _told = stop.wait_for(|stop| *stop).await;
+pub(crate) async fn pause_or_stop(pause: Duration, stop: &CancellationToken) -> bool {
+    tokio::time::timeout(pause, stop.cancelled()).await.is_ok()
 }
 
 /// Puts the commands into the menu of private chats, in each language, and without one for everybody else.
-async fn offer_commands(telegram: teloxide::Bot, stop: watch::Receiver<bool>) {
+async fn offer_commands(telegram: teloxide::Bot, stop: CancellationToken) {
     let menus = [(None, Language::default())]
         .into_iter()
         .chain(Language::ALL.map(|language| (Some(language), language)));

@@ -10,9 +10,9 @@ use kvit_commands::error::CommandError;
 use kvit_commands::ports::messages::{
     DueMessage, MessageBoard, MessageSender, MessagesFault, SendFault,
 };
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::bot::{pause_or_stop, stopped};
+use crate::bot::pause_or_stop;
 
 /// Messages under way at a time.
 const AT_ONCE: u32 = 10;
@@ -28,8 +28,8 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     /// Sends until told to stop; what is under way is finished.
-    pub(crate) async fn run(&self, stop: watch::Receiver<bool>) {
-        while !*stop.borrow() && stop.has_changed().is_ok() {
+    pub(crate) async fn run(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
             let due = match self.board.claim(AT_ONCE, LEASE).await {
                 Ok(due) => due,
                 Err(error) => {
@@ -43,7 +43,7 @@ impl Delivery {
             if due.is_empty() {
                 tokio::select! {
                     () = self.board.wait(Duration::from_millis(200)) => {}
-                    () = stopped(&stop) => {}
+                    () = stop.cancelled() => {}
                 }
                 continue;
             }

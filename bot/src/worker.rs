@@ -10,8 +10,9 @@ use kvit_commands::ports::messages::{ClaimedUpdate, MessagesFault, UpdateInbox};
 use teloxide::dispatching::UpdateHandler;
 use teloxide::dptree;
 use teloxide::types::{ChatMemberKind, Update, UpdateKind};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -52,10 +53,10 @@ impl Worker {
     }
 
     /// Works until told to stop, then lets what is under way finish.
-    pub(crate) async fn run(&self, stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(&self, stop: CancellationToken) {
         let room = Arc::new(Semaphore::new(AT_ONCE));
         let mut under_way = JoinSet::new();
-        while !*stop.borrow() && stop.has_changed().is_ok() {
+        while !stop.is_cancelled() {
             while under_way.try_join_next().is_some() {}
             let free = u32::try_from(room.available_permits()).unwrap_or(u32::MAX);
             let claimed = if free == 0 {
@@ -77,7 +78,7 @@ impl Worker {
                 tokio::select! {
                     () = self.inbox.wait(Duration::from_millis(250)) => {}
                     _ = under_way.join_next(), if !under_way.is_empty() => {}
-                    () = crate::bot::stopped(&stop) => {}
+                    () = stop.cancelled() => {}
                 }
                 continue;
             }

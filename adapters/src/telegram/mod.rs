@@ -7,6 +7,8 @@ mod callbacks;
 mod dialogues;
 mod inbox;
 mod sender;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

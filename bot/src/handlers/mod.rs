@@ -64,3 +64,30 @@ async fn unexpected_content(turn: Arc<Turn>, message: Message) -> Result<(), Tro
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use teloxide::dptree::{DependencyMap, Type, type_check};
+    use teloxide::types::Update;
+
+    use super::schema;
+    use crate::turn::Turn;
+
+    #[test]
+    fn the_real_tree_finds_everything_that_its_handlers_want() {
+        let given = [Type::of::<Update>(), Type::of::<Arc<Turn>>()];
+        type_check(schema().sig(), &DependencyMap::new(), &given);
+    }
+
+    #[test]
+    #[should_panic(expected = "Turn")]
+    fn a_tree_that_lacks_something_is_found_out() {
+        type_check(
+            schema().sig(),
+            &DependencyMap::new(),
+            &[Type::of::<Update>()],
+        );
+    }
+}

@@ -8,9 +8,9 @@ use serde_json::Value;
 use teloxide::requests::{JsonRequest, Payload, Request as _, Requester as _};
 use teloxide::types::AllowedUpdate;
 use teloxide::{ApiError, RequestError};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::bot::{WANTED, pause_or_stop, stopped};
+use crate::bot::{WANTED, pause_or_stop};
 
 /// How long Telegram may keep the line open, seconds.
 const LONG_POLL: u32 = 10;
@@ -33,15 +33,15 @@ impl Payload for GetRawUpdates {
 pub(crate) async fn run(
     telegram: &teloxide::Bot,
     inbox: &dyn UpdateInbox,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let mut offset = 0;
     let mut pause = Duration::from_millis(500);
-    while !*stop.borrow() && stop.has_changed().is_ok() {
+    while !stop.is_cancelled() {
         let polled = tokio::select! {
             polled = poll(telegram, inbox, offset) => polled,
             // A batch that was not stored was not acknowledged either.
-            () = stopped(&stop) => break,
+            () = stop.cancelled() => break,
         };
         match polled {
             Ok(next) => {
