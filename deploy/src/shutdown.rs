@@ -1,5 +1,7 @@
 //! Stopping in order: one token that everything waits on, set by SIGINT and SIGTERM.
 
+use std::io::IsTerminal as _;
+
 use tokio::signal::unix::{SignalKind, signal};
 /// Cancelled once, when the process shall stop. Clones share the state; a child token can be cancelled alone.
 pub use tokio_util::sync::CancellationToken as ShutdownToken;
@@ -28,7 +30,10 @@ pub fn on_signals() -> std::io::Result<ShutdownToken> {
                 ui::note("stopping at once");
                 std::process::exit(130);
             }
-            ui::note("stopping (once more to stop at once)");
+            // A supervised process is told to stop by its parent, not by a person.
+            if std::io::stderr().is_terminal() {
+                ui::note("stopping (once more to stop at once)");
+            }
             stop.cancel();
         }
     });

@@ -147,6 +147,12 @@ pub struct PortmoneConfig {
     pub lang: String,
     /// The method that asks for a payment's fate.
     pub status_method: Option<String>,
+    /// Whether a bill that is still unpaid after an unclear answer is paid again.
+    pub repay_created_bill: bool,
+    /// Refusal codes after which a later attempt may succeed.
+    pub temporary_codes: Vec<String>,
+    /// Refusal codes that ask for another number.
+    pub destination_codes: Vec<String>,
     /// Client certificate.
     pub cert_path: Option<PathBuf>,
     /// Its key.
@@ -280,6 +286,9 @@ impl Config {
                 version: values.text_or_empty(&s::PORTMONE_VERSION),
                 lang: values.text_or_empty(&s::PORTMONE_LANG),
                 status_method: values.text(&s::PORTMONE_STATUS_METHOD),
+                repay_created_bill: values.text_or_empty(&s::PORTMONE_REPAY_CREATED_BILL) == "yes",
+                temporary_codes: list(values.text(&s::PORTMONE_TEMPORARY_CODES)),
+                destination_codes: list(values.text(&s::PORTMONE_DESTINATION_CODES)),
                 cert_path: values.path(&s::PORTMONE_CERT_PATH),
                 key_path: values.path(&s::PORTMONE_KEY_PATH),
                 webhook_token: values.secret(&s::PORTMONE_WEBHOOK_TOKEN),
@@ -332,4 +341,14 @@ impl Config {
             region: storage.region.clone(),
         })
     }
+}
+
+/// The words between commas.
+fn list(text: Option<String>) -> Vec<String> {
+    let text = text.unwrap_or_default();
+    text.split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

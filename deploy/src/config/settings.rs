@@ -220,6 +220,12 @@ settings! {
         "Language of the provider's messages.");
     PORTMONE_STATUS_METHOD = Setting::new(PORTMONE, "PORTMONE_STATUS_METHOD", Kind::Text, None,
         "The method that tells what became of a payment, where the contract has one. Not given: unknown payouts go to a person.");
+    PORTMONE_REPAY_CREATED_BILL = Setting::new(PORTMONE, "PORTMONE_REPAY_CREATED_BILL", Kind::Choice(&["no", "yes"]), Some("no"),
+        "Whether a bill that the provider still calls unpaid some time after an unclear answer is paid again, under its same id. Only where the contract says that a bill moves money once.");
+    PORTMONE_TEMPORARY_CODES = Setting::new(PORTMONE, "PORTMONE_TEMPORARY_CODES", Kind::Text, None,
+        "Refusal codes, with commas, after which a later attempt may succeed. Every other refusal is final.");
+    PORTMONE_DESTINATION_CODES = Setting::new(PORTMONE, "PORTMONE_DESTINATION_CODES", Kind::Text, None,
+        "Refusal codes, with commas, that mean another number is needed.");
     PORTMONE_CERT_PATH = Setting::new(PORTMONE, "PORTMONE_CERT_PATH", Kind::Path, None,
         "Client certificate (PEM) for mutual TLS.");
     PORTMONE_KEY_PATH = Setting::new(PORTMONE, "PORTMONE_KEY_PATH", Kind::Path, None,

@@ -1,0 +1,332 @@
+//! The tasks of each role.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kvit_adapters::keys::PgApiKeys;
+use kvit_adapters::nats::{Consumer, ConsumerOptions, DeadLetters, Relay, RelayOptions, Shutdown};
+use kvit_adapters::notifications::PgNotificationInbox;
+use kvit_adapters::telegram::{
+    PgCallbackTokens, PgDialogues, PgMessageBoard, PgUpdateInbox, TelegramSender, connect,
+};
+use kvit_bot::{Bot, BotConfig, BotDeps, Mode, Notices, webhook_router};
+use kvit_commands::policies::{
+    Deciding, PayingOut, PayoutWorker, PayoutWorkerOptions, Reading, Rewarding,
+};
+use kvit_commands::ports::bus::EventHandler;
+use kvit_commands::ports::log::EventLog;
+use kvit_commands::ports::time::System;
+use kvit_gateway::GatewayParts;
+use kvit_ocr::EngineConfig;
+use kvit_projections::Projector;
+use teloxide::dispatching::dialogue::Storage as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::parts::Parts;
+use super::reader::Readers;
+use super::{RoleError, Tasks, checks, provider, sweeper};
+use crate::config::Config;
+use crate::shutdown::ShutdownToken;
+use crate::telemetry::Telemetry;
+
+/// Version of the terms that new people accept.
+const TERMS_VERSION: &str = "1";
+/// Where the terms are when no public address is configured.
+const TERMS_URL: &str = "https://kvit.example/terms";
+/// Path of the webhook at the gateway.
+const TELEGRAM_PATH: &str = "/webhooks/telegram";
+
+/// The stop token in the form that adapters and bot take.
+fn stop_signal(shutdown: &ShutdownToken) -> Shutdown {
+    let (tell, told) = watch::channel(false);
+    let token = shutdown.clone();
+    tokio::spawn(async move {
+        token.cancelled().await;
+        // Fails only when nobody listens any more.
+        let _ = tell.send(true);
+    });
+    told
+}
+
+/// Publishes the log on the bus.
+pub fn relay(tasks: &mut Tasks, parts: &Arc<Parts>, shutdown: &ShutdownToken) {
+    let relay = Relay::new(
+        Arc::clone(&parts.log) as Arc<dyn EventLog>,
+        parts.bus.clone(),
+        Arc::clone(&parts.lease),
+        parts.app.fresh_id().to_string(),
+        RelayOptions::default(),
+    );
+    let stop = stop_signal(shutdown);
+    tasks.spawn(async move { Ok(relay.run(stop).await?) });
+}
+
+/// Folds the read models.
+pub fn projector(tasks: &mut Tasks, parts: &Arc<Parts>, shutdown: &ShutdownToken) {
+    let projector = Projector::new(parts.pool.clone());
+    let (tell, hint) = watch::channel(0);
+    let (log, token) = (Arc::clone(&parts.log), shutdown.clone());
+    tasks.spawn(async move {
+        let mut seen = 0;
+        while !token.is_cancelled() {
+            log.wait_beyond(seen, Duration::from_secs(1)).await;
+            match log.head().await {
+                Ok(head) => seen = head,
+                // The projector looks by itself; a pause keeps this loop from spinning while the database is away.
+                Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
+            }
+            tell.send_replace(seen);
+        }
+        Ok(())
+    });
+    let token = shutdown.clone();
+    tasks.spawn(async move {
+        projector.run(token, hint).await;
+        Ok(())
+    });
+}
+
+/// Runs the policies.
+pub fn worker(
+    tasks: &mut Tasks,
+    parts: &Arc<Parts>,
+    config: &Config,
+    shutdown: &ShutdownToken,
+) -> Result<(), RoleError> {
+    let app = &parts.app;
+    let board = Arc::new(PgMessageBoard::new(parts.pool.clone()));
+    let tokens = Arc::new(PgCallbackTokens::new(parts.pool.clone()));
+    let mut handlers: Vec<Arc<dyn EventHandler>> = vec![
+        Arc::new(Deciding::new(app.clone())),
+        Arc::new(Rewarding::new(app.clone())),
+        Arc::new(PayingOut::new(app.clone())),
+        Arc::new(Notices::new(app.clone(), board, tokens)),
+    ];
+    match provider::portmone(config)? {
+        Some(provider) => {
+            let options = payout_options(config);
+            handlers.push(Arc::new(PayoutWorker::new(app.clone(), provider, options)));
+        }
+        None => tracing::warn!("Portmone is not configured: payouts wait"),
+    }
+    for handler in handlers {
+        consume(tasks, parts, handler, ConsumerOptions::default(), shutdown);
+    }
+    let (parts, token) = (Arc::clone(parts), shutdown.clone());
+    tasks.spawn(async move {
+        sweeper::run(parts, token).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Pauses of the payout worker. A simulated provider on this machine is asked again sooner.
+fn payout_options(config: &Config) -> PayoutWorkerOptions {
+    let repay_created = config.portmone.repay_created_bill;
+    let usual = PayoutWorkerOptions {
+        repay_created,
+        ..PayoutWorkerOptions::default()
+    };
+    if config.portmone.url.starts_with("http://") {
+        PayoutWorkerOptions {
+            retry_pause: chrono::TimeDelta::seconds(1),
+            call_max: chrono::TimeDelta::seconds(35),
+            ask_pause_min: Duration::from_millis(500),
+            ..usual
+        }
+    } else {
+        usual
+    }
+}
+
+/// Reads photos.
+pub fn ocr(
+    tasks: &mut Tasks,
+    parts: &Arc<Parts>,
+    config: &Config,
+    shutdown: &ShutdownToken,
+) -> Result<(), RoleError> {
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(8);
+    let engine = EngineConfig {
+        languages: config.ocr.languages.join("+"),
+        ..EngineConfig::default()
+    };
+    let readers = Readers::start(&engine, threads).map_err(|error| RoleError::Unusable {
+        setting: "OCR_LANGUAGES",
+        why: error.to_string(),
+    })?;
+    let handler = Arc::new(Reading::new(parts.app.clone(), Arc::new(readers)));
+    // One more than can be read at once, so that a photo is fetched while another is read.
+    let options = ConsumerOptions {
+        concurrency: threads.saturating_add(1),
+        in_hand: threads.saturating_mul(4),
+        max_tries: 5,
+        ..ConsumerOptions::default()
+    };
+    consume(tasks, parts, handler, options, shutdown);
+    Ok(())
+}
+
+fn consume(
+    tasks: &mut Tasks,
+    parts: &Arc<Parts>,
+    handler: Arc<dyn EventHandler>,
+    options: ConsumerOptions,
+    shutdown: &ShutdownToken,
+) {
+    let consumer = Consumer::new(parts.bus.clone(), handler, options);
+    let stop = stop_signal(shutdown);
+    tasks.spawn(async move {
+        consumer.run(stop).await;
+        Ok(())
+    });
+}
+
+/// Runs the bot. `register` tells Telegram about the webhook, where there is one.
+pub fn bot(
+    tasks: &mut Tasks,
+    parts: &Arc<Parts>,
+    config: &Config,
+    register: bool,
+    shutdown: &ShutdownToken,
+) -> Result<(), RoleError> {
+    let token = config
+        .telegram
+        .bot_token
+        .as_ref()
+        .ok_or(RoleError::Missing {
+            role: "bot",
+            setting: "TELEGRAM_BOT_TOKEN",
+        })?;
+    let unusable = |setting: &'static str, why: String| RoleError::Unusable { setting, why };
+    let api_url = config
+        .telegram
+        .api_url
+        .parse()
+        .map_err(|error: url::ParseError| unusable("TELEGRAM_API_URL", error.to_string()))?;
+    let telegram = connect(token.expose(), Some(&api_url))
+        .map_err(|error| unusable("TELEGRAM_BOT_TOKEN", error.to_string()))?;
+    let app = parts.app.clone();
+    let names = app.clone();
+    let bot = Arc::new(Bot::new(BotDeps {
+        config: bot_config(config)?,
+        telegram: telegram.clone(),
+        app,
+        pool: parts.pool.clone(),
+        inbox: Arc::new(PgUpdateInbox::new(parts.pool.clone())),
+        board: Arc::new(PgMessageBoard::new(parts.pool.clone())),
+        sender: Arc::new(TelegramSender::new(telegram)),
+        tokens: Arc::new(PgCallbackTokens::new(parts.pool.clone())),
+        dialogues: Arc::new(PgDialogues::new(parts.pool.clone(), move |id| {
+            names.user_id(id)
+        }))
+        .erase(),
+        clock: Arc::new(System),
+    }));
+    if register {
+        let bot = Arc::clone(&bot);
+        tokio::spawn(async move {
+            if let Err(error) = bot.register_webhook().await {
+                tracing::error!(%error, "the webhook could not be registered; updates will not arrive");
+            }
+        });
+    }
+    let token = shutdown.clone();
+    tasks.spawn(async move {
+        bot.run(token).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+fn bot_config(config: &Config) -> Result<BotConfig, RoleError> {
+    let public = config
+        .http
+        .public_url
+        .as_deref()
+        .map(|base| format!("{}/terms", base.trim_end_matches('/')));
+    let terms = public.as_deref().unwrap_or(TERMS_URL);
+    let unusable = |setting: &'static str, error: url::ParseError| RoleError::Unusable {
+        setting,
+        why: error.to_string(),
+    };
+    let terms = terms
+        .parse()
+        .map_err(|error| unusable("API_GATEWAY_URL", error))?;
+    let mut bot = BotConfig::new(TERMS_VERSION, terms);
+    bot.admin_ids = config.telegram.admin_ids.iter().copied().collect();
+    bot.zone = config.timezone;
+    if let Some(url) = &config.telegram.webhook_url {
+        let secret = config
+            .telegram
+            .webhook_secret
+            .as_ref()
+            .ok_or(RoleError::Missing {
+                role: "bot",
+                setting: "TELEGRAM_WEBHOOK_SECRET",
+            })?;
+        let url = url
+            .parse()
+            .map_err(|error| unusable("TELEGRAM_WEBHOOK_URL", error))?;
+        bot.mode = Mode::Webhook {
+            url,
+            secret: secret.expose().to_owned(),
+        };
+    }
+    Ok(bot)
+}
+
+/// Serves HTTP.
+pub fn gateway(
+    tasks: &mut Tasks,
+    parts: &Arc<Parts>,
+    config: &Config,
+    telemetry: &Telemetry,
+    listener: TcpListener,
+    shutdown: &ShutdownToken,
+) -> Result<(), RoleError> {
+    let metrics = telemetry.metrics().clone();
+    let mut extra = Vec::new();
+    if let (Some(_), Some(secret)) = (
+        &config.telegram.webhook_url,
+        &config.telegram.webhook_secret,
+    ) {
+        let inbox = Arc::new(PgUpdateInbox::new(parts.pool.clone()));
+        extra.push(webhook_router(TELEGRAM_PATH, secret.expose(), inbox));
+    }
+    let secret = |secret: &Option<crate::config::Secret>| {
+        secret.as_ref().map(|secret| secret.expose().to_owned())
+    };
+    let router = kvit_gateway::router(GatewayParts {
+        app: parts.app.clone(),
+        pool: parts.pool.clone(),
+        keys: Arc::new(PgApiKeys::new(parts.pool.clone())),
+        inbox: Arc::new(PgNotificationInbox::new(
+            parts.pool.clone(),
+            Arc::clone(&parts.vault),
+        )),
+        dead_letters: Arc::new(super::dead::Letters::new(DeadLetters::new(
+            parts.bus.clone(),
+        ))),
+        checks: checks::all(parts),
+        metrics_render: Arc::new(move || metrics.render()),
+        clock: Arc::new(System),
+        settings: kvit_gateway::Settings {
+            bootstrap_key: secret(&config.http.bootstrap_api_key),
+            portmone_webhook_token: secret(&config.portmone.webhook_token),
+            zone: config.timezone,
+            ..kvit_gateway::Settings::default()
+        },
+        extra,
+    });
+    let token = shutdown.clone();
+    tasks.spawn(async move {
+        kvit_gateway::serve(listener, router, async move { token.cancelled().await })
+            .await
+            .map_err(|_| RoleError::Ended("gateway"))
+    });
+    Ok(())
+}
