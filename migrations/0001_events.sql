@@ -148,6 +148,13 @@ BEGIN
            ) s
      WHERE s.found <> s.expected;
 
+    -- One entry for each event, null where the event is refused. Assigning beyond the end of an empty array would begin
+    -- it there, and unnest below pairs entries by their order and not by their index.
+    positions := array_fill(NULL::bigint, ARRAY[cardinality(event_ids)]);
+    sequences := positions;
+    times := array_fill(NULL::timestamptz, ARRAY[cardinality(event_ids)]);
+    hashes := array_fill(NULL::bytea, ARRAY[cardinality(event_ids)]);
+
     last_time := greatest(clock_timestamp(), last_time + interval '1 microsecond') - interval '1 microsecond';
     FOR i IN 1 .. cardinality(event_ids) LOOP
         IF event_slice[i] IS DISTINCT FROM slice THEN
@@ -179,7 +186,6 @@ BEGIN
     END LOOP;
 
     IF first_position IS NOT NULL THEN
-        -- The arrays of results may end before the others do, or have gaps: those events were refused.
         INSERT INTO public.events (position, event_id, aggregate_type, aggregate_id, sequence, event_type,
                                    event_version, payload, metadata, recorded_at, hash)
         SELECT n.position, n.event_id, slice_type[n.slice], slice_id[n.slice], n.sequence, n.event_type,

@@ -183,11 +183,16 @@ impl PgServer {
 
     fn end(&self, signal: Signal) {
         if let Some(mut child) = self.child.lock().unwrap().take() {
-            let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
-            let _ = kill(pid, signal);
+            let pid = child.id();
+            let own_children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+                .unwrap_or_default();
+            let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal);
             let _ = child.wait();
-            // After SIGKILL the server's own children end by themselves, a little later; a new server waits for them.
-            while nix::sys::signal::killpg(pid, None).is_ok() {
+            // After SIGKILL the server's own children end by themselves, a little later; a new server would refuse to
+            // start beside them.
+            let started = Instant::now();
+            let lives = |pid: &str| Path::new("/proc").join(pid).exists();
+            while own_children.split_whitespace().any(lives) && started.elapsed() < PATIENCE {
                 std::thread::sleep(Duration::from_millis(5));
             }
             let _ = std::fs::remove_file(self.data_folder().join("postmaster.pid"));

@@ -9,11 +9,14 @@
     reason = "tests"
 )]
 
+mod acceptance;
 mod consumer;
+mod disturbances;
 mod leases;
 mod limiter;
 mod log;
 mod migrations;
+mod objects;
 mod relay;
 mod standard_store;
 mod support;
