@@ -4,11 +4,13 @@
 //! is `Send` but not `Sync`: one for each OS thread. `OMP_THREAD_LIMIT=1` must stand in the environment before the
 //! process starts; setting it later has no effect and each page then takes several times as long.
 
+use std::ffi::CStr;
 use std::time::Instant;
 
 use image::GrayImage;
 use kvit_domain::recognition::{Confidence, Region};
-use leptess::{LepTess, Variable};
+use leptess::leptonica::pix_read_mem;
+use leptess::tesseract::TessApi;
 
 use crate::layout::{Word, mean_confidence};
 
@@ -63,17 +65,17 @@ enum PageMode {
 }
 
 impl PageMode {
-    const fn number(self) -> &'static str {
+    const fn number(self) -> &'static CStr {
         match self {
-            Self::Block => "6",
-            Self::Column => "4",
+            Self::Block => c"6",
+            Self::Column => c"4",
         }
     }
 }
 
 /// A warm engine.
 pub struct Engine {
-    tesseract: LepTess,
+    tesseract: TessApi,
 }
 
 impl std::fmt::Debug for Engine {
@@ -96,13 +98,14 @@ impl Engine {
         if config.languages.contains('\0') || config.data_path.as_deref().is_some_and(|p| p.contains('\0')) {
             return Err(failed());
         }
-        let mut tesseract = LepTess::new(config.data_path.as_deref(), &config.languages).map_err(|_| failed())?;
+        let mut tesseract = TessApi::new(config.data_path.as_deref(), &config.languages).map_err(|_| failed())?;
         for (variable, value) in [
-            (Variable::DebugFile, "/dev/null"), // it writes remarks on every blank page to stderr
-            (Variable::UserDefinedDpi, "300"),
-            (Variable::TesseditDoInvert, "0"), // receipts are dark on light; the second look costs time
+            (c"debug_file", c"/dev/null"), // it writes remarks on every blank page to stderr
+            (c"user_defined_dpi", c"300"),
+            (c"tessedit_do_invert", c"0"), // receipts are dark on light; the second look costs time
+            (c"thresholding_method", c"0"), // Sauvola: keeps thin strokes where the light still varies
         ] {
-            tesseract.set_variable(variable, value).map_err(|_| failed())?;
+            tesseract.raw.set_variable(variable, value).map_err(|_| failed())?;
         }
         Ok(Self { tesseract })
     }
@@ -124,13 +127,12 @@ impl Engine {
 
     fn read_as(&mut self, page: &GrayImage, mode: PageMode) -> Result<Vec<Word>, EngineError> {
         let failed = |step| EngineError::Page { step };
-        self.tesseract
-            .set_variable(Variable::TesseditPagesegMode, mode.number())
-            .map_err(|_| failed("chose the page mode"))?;
+        let chosen = self.tesseract.raw.set_variable(c"tessedit_pageseg_mode", mode.number());
+        chosen.map_err(|_| failed("chose the page mode"))?;
         // Uncompressed, so that handing the page over costs a copy and no codec.
         let mut pnm = format!("P5\n{} {}\n255\n", page.width(), page.height()).into_bytes();
         pnm.extend_from_slice(page.as_raw());
-        self.tesseract.set_image_from_mem(&pnm).map_err(|_| failed("took the page"))?;
+        self.tesseract.set_image(&pix_read_mem(&pnm).map_err(|_| failed("took the page"))?);
         if self.tesseract.recognize() != 0 {
             return Err(failed("recognised the page"));
         }

@@ -28,12 +28,17 @@ const PAGE_PIXELS_MAX: f32 = 8_000_000.0;
 /// Height of capitals that the engine reads best, in pixels.
 const CAPITAL_PX: f32 = 28.0;
 /// The light is uneven when the background's dark parts are so much below its bright ones, in parts of 255.
-const UNEVEN_FROM: u8 = 32;
+const UNEVEN_FROM: u8 = 10;
 /// Tiles across the long side when the background is measured.
 const TILES: u32 = 24;
 /// Steepest slant that is straightened, and the one that is left alone, in degrees.
 const SLANT_MAX: f32 = 20.0;
 const SLANT_MIN: f32 = 0.1;
+/// Grain from which a picture is smoothed, as [`grain`] measures it, and by how much.
+const GRAIN_FROM: u32 = 11;
+const SMOOTHING: f32 = 1.2;
+/// Width of the paper's edge that is painted over, in pixels of a picture of 320.
+const EDGE_PX: u32 = 2;
 /// Fewer dark points are no text; more than the other are sampled.
 const INK_POINTS_MIN: usize = 300;
 const INK_POINTS_MAX: usize = 15_000;
@@ -56,6 +61,10 @@ pub struct Prepared {
 pub struct Steps {
     /// Whether the picture was cropped to the paper.
     pub cropped: bool,
+    /// How grainy the photo was, in quarters of a brightness step.
+    pub grain: u32,
+    /// Whether grain was smoothed away.
+    pub smoothed: bool,
     /// Whether the light was evened out.
     pub flattened: bool,
     /// Degrees by which the text was slanted.
@@ -95,16 +104,26 @@ pub fn prepare(photo: &GrayImage, quarter_turns: u8) -> Option<Prepared> {
     let mut page = pixels::at_most_side(&turned, WORKING_SIDE);
     to_photo = to_photo.after(Affine::scaling(ratio(turned.width(), page.width()), ratio(turned.height(), page.height())));
 
-    if let Some(paper) = paper(&page) {
+    steps.grain = grain(&page);
+    if steps.grain >= GRAIN_FROM {
+        page = DynamicImage::ImageLuma8(page).blur(SMOOTHING).into_luma8();
+        steps.smoothed = true;
+    }
+    // The paper is looked for under even light, since paper in shade is as dark as a bright table; but only uneven
+    // light on the paper itself is worth evening out.
+    let background = Background::of(&page);
+    let even = background.is_uneven(None).then(|| background.flatten(&page));
+    let paper = paper(even.as_ref().unwrap_or(&page));
+    if let Some(even) = even.filter(|_| background.is_uneven(paper.as_ref())) {
+        page = even;
+        steps.flattened = true;
+    }
+    if let Some(paper) = paper {
         paper.whiten_outside(&mut page);
         let (x, y, width, height) = paper.bounds;
         page = DynamicImage::ImageLuma8(page).crop_imm(x, y, width, height).into_luma8();
         to_photo = to_photo.after(Affine::shift(x as f32, y as f32));
         steps.cropped = true;
-    }
-    if let Some(even) = flattened(&page) {
-        page = even;
-        steps.flattened = true;
     }
     let slant = slant_degrees(&page);
     if slant.abs() >= SLANT_MIN {
@@ -128,6 +147,29 @@ pub fn prepare(photo: &GrayImage, quarter_turns: u8) -> Option<Prepared> {
     Some(Prepared { page, steps, to_photo, photo_size })
 }
 
+/// How grainy a picture is: the middle difference between a pixel and the mean of its neighbours, in quarters of a
+/// brightness step. Most of a receipt is bare paper, so print does not count.
+fn grain(page: &GrayImage) -> u32 {
+    let width = page.width() as usize;
+    let mut counts = [0_u32; 1_024];
+    let mut total = 0;
+    for row in page.chunks_exact(width.max(1)).step_by(3) {
+        for triple in row.windows(3).step_by(5) {
+            let difference = (i32::from(triple[0]) + i32::from(triple[2]) - 2 * i32::from(triple[1])).unsigned_abs();
+            counts[(difference as usize * 2).min(1_023)] += 1;
+            total += 1;
+        }
+    }
+    let mut seen = 0;
+    for (value, count) in (0_u32..).zip(counts) {
+        seen += count;
+        if seen * 2 > total {
+            return value;
+        }
+    }
+    0
+}
+
 fn ratio(from: u32, to: u32) -> f32 {
     from as f32 / to.max(1) as f32
 }
@@ -138,24 +180,37 @@ struct Paper {
     bounds: (u32, u32, u32, u32),
     /// First and last pixel of the paper in each row of the small picture; `None` where a row has none.
     rows: Vec<Option<(u32, u32)>>,
+    /// The same for its columns.
+    columns: Vec<Option<(u32, u32)>>,
     /// Pixels of the page for one of the small picture.
     factor: f32,
 }
 
 impl Paper {
-    /// Paints everything left and right of the paper white, so that no table grain is read as words.
+    /// Whether a place of the page lies on the paper.
+    fn covers(&self, x: u32, y: u32) -> bool {
+        let row = self.rows.get((y as f32 / self.factor) as usize).copied().flatten();
+        row.is_some_and(|(first, last)| (first..=last).contains(&((x as f32 / self.factor) as u32)))
+    }
+
+    /// Paints everything beside the paper white, so that no table grain is read as words.
     fn whiten_outside(&self, page: &mut GrayImage) {
+        // The outermost pixels are a mixture of paper and table.
+        let inner = |extent: Option<&Option<(u32, u32)>>| {
+            let (first, last) = extent.copied().flatten()?;
+            Some((((first + EDGE_PX) as f32 * self.factor) as u32, ((last + 1).saturating_sub(EDGE_PX) as f32 * self.factor) as u32))
+        };
+        let columns: Vec<Option<(u32, u32)>> =
+            (0..page.width()).map(|x| inner(self.columns.get((x as f32 / self.factor) as usize))).collect();
         let width = page.width() as usize;
-        for (y, row) in page.chunks_exact_mut(width.max(1)).enumerate() {
-            let Some(Some((first, last))) = self.rows.get((y as f32 / self.factor) as usize) else {
-                row.fill(u8::MAX);
-                continue;
-            };
-            // The outermost pixel is a mixture of paper and table.
-            let left = (((first + 1) as f32 * self.factor) as usize).min(width);
-            let right = ((*last as f32 * self.factor) as usize).clamp(left, width);
-            row.get_mut(..left).into_iter().for_each(|part| part.fill(u8::MAX));
-            row.get_mut(right..).into_iter().for_each(|part| part.fill(u8::MAX));
+        for (y, row) in (0_u32..).zip(page.chunks_exact_mut(width.max(1))) {
+            let across = inner(self.rows.get((y as f32 / self.factor) as usize));
+            for ((x, value), down) in (0_u32..).zip(row).zip(&columns) {
+                let inside = |at: u32, extent: &Option<(u32, u32)>| extent.is_some_and(|(from, to)| (from..to).contains(&at));
+                if !inside(x, &across) || !inside(y, down) {
+                    *value = u8::MAX;
+                }
+            }
         }
     }
 }
@@ -178,10 +233,11 @@ fn paper(page: &GrayImage) -> Option<Paper> {
     }
     let (largest, (_, left, top, right, bottom)) = boxes.into_iter().enumerate().max_by_key(|(_, b)| b.0)?;
     let mut rows = vec![None; small.height() as usize];
+    let mut columns = vec![None; small.width() as usize];
     for (x, y, label) in labels.enumerate_pixels() {
-        if let (true, Some(row)) = (label.0[0] as usize == largest + 1, rows.get_mut(y as usize)) {
-            let (first, last) = row.unwrap_or((x, x));
-            *row = Some((x.min(first), x.max(last)));
+        if label.0[0] as usize == largest + 1 {
+            widen(&mut rows, y, x);
+            widen(&mut columns, x, y);
         }
     }
     let (width, height) = (right - left + 1, bottom - top + 1);
@@ -205,16 +261,28 @@ fn paper(page: &GrayImage) -> Option<Paper> {
     let y = (top.saturating_sub(margin) as f32 * factor) as u32;
     let far_x = (((right + 1 + margin) as f32 * factor) as u32).min(page.width());
     let far_y = (((bottom + 1 + margin) as f32 * factor) as u32).min(page.height());
-    (far_x > x && far_y > y).then(|| Paper { bounds: (x, y, far_x - x, far_y - y), rows, factor })
+    (far_x > x && far_y > y).then(|| Paper { bounds: (x, y, far_x - x, far_y - y), rows, columns, factor })
 }
 
-/// The page with its background at one brightness; `None` when it is even already (clean scans lose by this step).
-fn flattened(page: &GrayImage) -> Option<GrayImage> {
-    let tile = (page.width().max(page.height()) / TILES).max(8);
-    let (columns, rows) = (page.width().div_ceil(tile), page.height().div_ceil(tile));
-    let mut background = GrayImage::new(columns, rows);
-    for row in 0..rows {
-        for column in 0..columns {
+fn widen(extents: &mut [Option<(u32, u32)>], index: u32, at: u32) {
+    if let Some(extent) = extents.get_mut(index as usize) {
+        let (first, last) = extent.unwrap_or((at, at));
+        *extent = Some((at.min(first), at.max(last)));
+    }
+}
+
+/// The brightness of the bare background, tile by tile.
+struct Background {
+    tiles: GrayImage,
+    /// Edge of a tile in pixels of the page.
+    tile: u32,
+}
+
+impl Background {
+    fn of(page: &GrayImage) -> Self {
+        let tile = (page.width().max(page.height()) / TILES).max(8);
+        let mut tiles = GrayImage::new(page.width().div_ceil(tile), page.height().div_ceil(tile));
+        for (column, row, value) in tiles.enumerate_pixels_mut() {
             let (x, y) = (column * tile, row * tile);
             let (width, height) = (tile.min(page.width() - x), tile.min(page.height() - y));
             let mut counts = [0_u32; 256];
@@ -223,27 +291,42 @@ fn flattened(page: &GrayImage) -> Option<GrayImage> {
                     counts[usize::from(page.get_pixel(px, py).0[0])] += 1;
                 }
             }
-            background.put_pixel(column, row, Luma([upper_decile(&counts)]));
+            value.0 = [upper_decile(&counts)];
         }
+        Self { tiles, tile }
     }
-    let bright = pixels::percentile(&background, 90);
-    let dark = pixels::percentile(&background, 10);
-    if bright.saturating_sub(dark) < UNEVEN_FROM {
-        return None;
+
+    /// Whether the light differs from place to place, on the paper when it is known. A clean scan is not touched: it
+    /// would lose by evening out.
+    fn is_uneven(&self, paper: Option<&Paper>) -> bool {
+        let middle = |index: u32| index * self.tile + self.tile / 2;
+        let places = self.tiles.enumerate_pixels();
+        let mut seen: Vec<u8> = places
+            .filter(|(x, y, _)| paper.is_none_or(|paper| paper.covers(middle(*x), middle(*y))))
+            .map(|(_, _, value)| value.0[0])
+            .collect();
+        seen.sort_unstable();
+        let at = |percent: usize| seen.get(seen.len() * percent / 100).copied().unwrap_or(0);
+        at(92).saturating_sub(at(8)) >= UNEVEN_FROM
     }
-    // What lies far below the paper's brightness is the table, not a shadow: raising it would only raise noise.
-    let floor = bright / 2;
-    for value in background.iter_mut() {
-        *value = (*value).max(floor).max(1);
+
+    /// The page with its background at one brightness.
+    fn flatten(&self, page: &GrayImage) -> GrayImage {
+        // What lies far below the paper's brightness is the table, not a shadow: raising it would only raise noise.
+        let floor = (pixels::percentile(&self.tiles, 90) / 2).max(1);
+        let mut tiles = self.tiles.clone();
+        for value in tiles.iter_mut() {
+            *value = (*value).max(floor);
+        }
+        let smooth = DynamicImage::ImageLuma8(tiles).blur(0.8).into_luma8();
+        let light = pixels::resized(&smooth, page.width(), page.height(), FilterType::Triangle);
+        let mut even = page.clone();
+        for (value, light) in even.iter_mut().zip(light.iter()) {
+            let raised = u32::from(*value) * 250 / u32::from((*light).max(1));
+            *value = u8::try_from(raised).unwrap_or(u8::MAX);
+        }
+        even
     }
-    let smooth = DynamicImage::ImageLuma8(background).blur(0.8).into_luma8();
-    let light = pixels::resized(&smooth, page.width(), page.height(), FilterType::Triangle);
-    let mut even = page.clone();
-    for (value, light) in even.iter_mut().zip(light.iter()) {
-        let raised = u32::from(*value) * 250 / u32::from((*light).max(1));
-        *value = u8::try_from(raised).unwrap_or(u8::MAX);
-    }
-    Some(even)
 }
 
 fn upper_decile(counts: &[u32; 256]) -> u8 {

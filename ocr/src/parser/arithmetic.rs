@@ -9,6 +9,8 @@ use super::items::Draft;
 
 /// Confidence of a number that arithmetic has confirmed.
 const CONFIRMED: u16 = 970;
+/// Confidence from which a line without a unit price counts as read.
+const READ_WELL: u16 = 700;
 /// Most doubtful lines whose combinations are tried.
 const DOUBTFUL_MAX: usize = 8;
 
@@ -33,8 +35,11 @@ pub fn settle(items: &mut [Draft], total: Option<i64>) -> bool {
         return false;
     }
     for item in items.iter_mut() {
-        item.confidence = item.confidence.max(Confidence::from_thousandths(CONFIRMED));
         mend_unit_price(item);
+        // A line of rubbish with the total's own digits adds up, too: only what proves itself or was read well gains.
+        if is_proven(item) || item.confidence.thousandths() >= READ_WELL {
+            item.confidence = item.confidence.max(Confidence::from_thousandths(CONFIRMED));
+        }
     }
     true
 }

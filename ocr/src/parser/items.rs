@@ -323,7 +323,9 @@ fn hidden_quantity_line(row: &Row) -> Option<Priced> {
         return None;
     }
     let glued: String = row.words.get(..unit)?.iter().map(|w| w.text.as_str()).collect();
-    if glued.len() > HIDDEN_CHARS_MAX || !glued.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b',')) {
+    // One strange sign may stand for the star.
+    let strange = glued.chars().filter(|c| !c.is_ascii_digit() && !matches!(c, '.' | ',')).count();
+    if glued.len() > HIDDEN_CHARS_MAX || strange > 1 {
         return None;
     }
     let digits: String = glued.chars().filter(char::is_ascii_digit).collect();
@@ -366,6 +368,13 @@ fn plain_quantity_line(row: &Row) -> Option<Priced> {
             _ => {}
         }
     }
+    // `1000 x 95.31 = 95.31`: the separator of the quantity was lost, and the product tells.
+    let thousandths = Quantity::from_thousandths(quantity.thousandths() / 1_000);
+    let lost_separator = quantity.thousandths() >= 1_000_000
+        && sum_minor.is_some_and(|sum| {
+            quantity.price(unit_price_minor) != Ok(sum) && thousandths.price(unit_price_minor) == Ok(sum)
+        });
+    let quantity = if lost_separator { thousandths } else { quantity };
     let first_word = lexed.get(left_at)?.word;
     Some(Priced {
         quantity,

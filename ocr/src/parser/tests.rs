@@ -226,6 +226,14 @@ fn a_star_read_as_a_digit_is_found_by_the_product() {
 }
 
 #[test]
+fn a_quantity_that_lost_its_separator_is_found_by_the_product() {
+    let text = read("Каса 1\nАнальгін Зразок №10\n2000 x 42.75 = 85.50 Г\nСУМА 85.50");
+    assert_eq!(goods(&text), [("Анальгін Зразок №10", 2_000, 8_550, 0)]);
+    let many = read("Каса 1\nПакет Зразок\n1500 x 0.10 = 150.00 Г\nСУМА 150.00");
+    assert_eq!(goods(&many), [("Пакет Зразок", 1_500_000, 15_000, 0)]);
+}
+
+#[test]
 fn a_return_is_recognised_by_its_words() {
     assert!(read(&SHAPE_B.replace("ФІСКАЛЬНИЙ ЧЕК", "ЧЕК ПОВЕРНЕННЯ")).is_return);
     assert!(read(&SHAPE_A.replace("ФІСКАЛЬНИЙ ЧЕК", "ВИДАТКОВИЙ ЧЕК")).is_return);

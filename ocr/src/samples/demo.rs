@@ -207,7 +207,8 @@ fn plan(now: NaiveDateTime, seed: u64) -> Plan {
     );
     let spec = plan.spec(SoftwareRegister, 1, &[item("13310")]).qr(QrKind::None);
     plan.add(2, "unreadable", spec.degradation(Ruined), Rejected("unreadable"));
-    let wifi = "WIFI:T:nopass;S:Vyhadana-Apteka-Guest;;".to_owned();
+    // Also the leaflet differs from run to run: the same bytes again would be a duplicate, and nothing else.
+    let wifi = format!("WIFI:T:nopass;S:Vyhadana-Apteka-{seed};;");
     let spec = plan.spec(WifiLeaflet, 1, &[]).qr(QrKind::Text(wifi));
     plan.add(2, "Wi-Fi leaflet", spec.degradation(Light), Rejected("not_a_receipt"));
     let spec = plan.spec(PaperRegister, 9, &[item("13525")]);
