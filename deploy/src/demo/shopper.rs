@@ -32,6 +32,8 @@ pub struct Shopper {
     pub user_id: UserId,
     /// Twelve digits.
     pub phone: String,
+    /// Messages of the bot before the first photo.
+    greetings: usize,
     known: Mutex<HashSet<ReceiptId>>,
 }
 
@@ -78,8 +80,13 @@ impl Shopper {
             .send_contact(telegram_id, &phone, ContactOf::Own)
             .await?;
         let user_id = parts.app.user_id(telegram_id);
-        until("the number to be taken", || async {
-            Ok(parts.app.user(user_id).await?.phone.map(|_| ()))
+        let greetings = until("the number to be confirmed", || async {
+            let chat = from_bot(client, telegram_id).await?;
+            // The confirmation shows the number with its middle hidden.
+            let confirmed = chat
+                .iter()
+                .any(|message| message.text().contains("***-**-"));
+            Ok(confirmed.then_some(chat.len()))
         })
         .await?;
         Ok(Self {
@@ -87,6 +94,7 @@ impl Shopper {
             telegram_id,
             user_id,
             phone,
+            greetings,
             known: Mutex::default(),
         })
     }
@@ -121,9 +129,18 @@ impl Shopper {
         .await
     }
 
-    /// The bot's messages as they are now.
-    pub async fn chat(&self, client: &SandboxClient) -> Result<Vec<ChatMessage>, DemoError> {
-        from_bot(client, self.telegram_id).await
+    /// The bot's messages about the photos, once there are so many.
+    pub async fn answers(
+        &self,
+        client: &SandboxClient,
+        photos: usize,
+    ) -> Result<Vec<ChatMessage>, DemoError> {
+        until("an answer to each photo", || async {
+            let mut chat = from_bot(client, self.telegram_id).await?;
+            let answers = chat.split_off(self.greetings.min(chat.len()));
+            Ok((answers.len() >= photos).then_some(answers))
+        })
+        .await
     }
 }
 
