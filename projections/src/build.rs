@@ -1,5 +1,7 @@
 //! Builds of projections: a schema full of tables, folded up to a checkpoint by one version of the code.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use kvit_domain::event::Position;
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
@@ -197,7 +199,7 @@ pub(crate) async fn drop_build(pool: &PgPool, build: &Build) -> Result<(), Fault
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn drop_old(pool: &PgPool, older_than: std::time::Duration) -> Result<usize, Fault> {
+pub async fn drop_old(pool: &PgPool, older_than: Duration) -> Result<usize, Fault> {
     let sql = format!(
         "SELECT {COLUMNS} FROM projection_builds
           WHERE (state = 'retired' AND retired_at <= now() - make_interval(secs => $1))
@@ -232,29 +234,36 @@ pub(crate) async fn lock_in_op(
     })
 }
 
+/// Moves the checkpoint; answers how long ago, by the database's clock, the log took the event there.
 pub(crate) async fn move_checkpoint_in_op(
     connection: &mut PgConnection,
     build: &Build,
     to: Position,
     at: DateTime<Utc>,
-) -> Result<(), Fault> {
-    sqlx::query(
-        "UPDATE projection_builds SET checkpoint = $3, checkpoint_at = $4 WHERE name = $1 AND build = $2",
+) -> Result<Duration, Fault> {
+    let micros: i64 = sqlx::query_scalar(
+        "UPDATE projection_builds SET checkpoint = $3, checkpoint_at = $4 WHERE name = $1 AND build = $2
+         RETURNING (extract(epoch FROM clock_timestamp() - $4) * 1000000)::bigint",
     )
     .bind(&build.name)
     .bind(build.build)
     .bind(to)
     .bind(at)
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(())
+    Ok(Duration::from_micros(micros.max(0).unsigned_abs()))
 }
 
 /// What became of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Advanced {
-    /// Folded; the build stands here now.
-    To(Position),
+    /// Folded.
+    To {
+        /// The build stands here now.
+        position: Position,
+        /// Age of the last folded event.
+        lag: Duration,
+    },
     /// Somebody else has moved the build, or it was replaced: look at it again.
     Elsewhere,
 }
@@ -272,15 +281,17 @@ pub(crate) async fn advance(
 ) -> Result<Advanced, Fault> {
     let mut length = page.len();
     let mut failed = None;
+    let mut lag = Duration::ZERO;
     // Shorter and shorter, until all of it can be folded.
     while let Some(part) = page.get(..length).filter(|part| !part.is_empty()) {
         let mut transaction = pool.begin().await?;
         match advance_in_op(&mut transaction, projection, build, part).await {
-            Ok(true) => {
+            Ok(Some(age)) => {
                 transaction.commit().await?;
+                lag = age;
                 break;
             }
-            Ok(false) => return Ok(Advanced::Elsewhere),
+            Ok(None) => return Ok(Advanced::Elsewhere),
             Err(PageError::Database(fault)) => return Err(fault),
             Err(PageError::Event { index, error, .. }) => {
                 transaction.rollback().await?;
@@ -290,8 +301,8 @@ pub(crate) async fn advance(
         }
     }
     let Some(error) = failed else {
-        let last = page.last().map_or(build.checkpoint, |event| event.position);
-        return Ok(Advanced::To(last));
+        let position = page.last().map_or(build.checkpoint, |event| event.position);
+        return Ok(Advanced::To { position, lag });
     };
     let Some(event) = page.get(length) else {
         return Ok(Advanced::Elsewhere);
@@ -304,7 +315,8 @@ pub(crate) async fn advance(
         if standing.map(|(_, checkpoint)| checkpoint) != Some(event.position.saturating_sub(1)) {
             return Ok(Advanced::Elsewhere);
         }
-        move_checkpoint_in_op(&mut transaction, build, event.position, event.recorded_at).await?;
+        lag = move_checkpoint_in_op(&mut transaction, build, event.position, event.recorded_at)
+            .await?;
     }
     sqlx::query(
         "INSERT INTO projection_faults AS f (name, build, position, event_type, reason, parked)
@@ -330,7 +342,8 @@ pub(crate) async fn advance(
         );
         metrics::counter!("kvit_projection_parked_total", "projection" => build.name.clone())
             .increment(1);
-        return Ok(Advanced::To(event.position));
+        let position = event.position;
+        return Ok(Advanced::To { position, lag });
     }
     Err(Fault::Stuck {
         projection: build.name.clone(),
@@ -339,15 +352,15 @@ pub(crate) async fn advance(
     })
 }
 
-/// `false` when the build stands elsewhere or was replaced.
+/// Answers the age of the last event; `None` when the build stands elsewhere or was replaced.
 async fn advance_in_op(
     connection: &mut PgConnection,
     projection: &dyn Projection,
     build: &Build,
     page: &[LogEvent],
-) -> Result<bool, PageError> {
+) -> Result<Option<Duration>, PageError> {
     let (Some(first), Some(last)) = (page.first(), page.last()) else {
-        return Ok(true);
+        return Ok(None);
     };
     // A crash of the server may take the last commits back. Rows and checkpoint go back together, and the runner, which
     // reads the checkpoint under its lock, folds the events again. So there is nothing to wait for.
@@ -358,13 +371,13 @@ async fn advance_in_op(
         .await
         .map_err(PageError::Database)?;
     if standing != Some((build.state, first.position.saturating_sub(1))) {
-        return Ok(false);
+        return Ok(None);
     }
     projection.apply(connection, &build.schema, page).await?;
-    move_checkpoint_in_op(connection, build, last.position, last.recorded_at)
+    let lag = move_checkpoint_in_op(connection, build, last.position, last.recorded_at)
         .await
         .map_err(PageError::Database)?;
-    Ok(true)
+    Ok(Some(lag))
 }
 
 /// Puts a build that has caught up in the place of the active one, in one transaction: a query sees the one or the other.

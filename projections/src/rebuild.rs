@@ -177,8 +177,8 @@ pub(crate) async fn fold_on(
             read_page(pool, needs, to, until, options.page)
         );
         match advanced? {
-            Advanced::To(reached) => {
-                build.checkpoint = reached;
+            Advanced::To { position, .. } => {
+                build.checkpoint = position;
                 page = next?;
             }
             Advanced::Elsewhere => {

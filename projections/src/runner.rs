@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use kvit_domain::event::Position;
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -109,16 +108,34 @@ impl Projector {
         for projection in &self.projections {
             let (runner, projection) = (self.clone(), Arc::clone(projection));
             let (shutdown, hint) = (shutdown.clone(), hint.clone());
-            loops.spawn(async move { runner.follow(&*projection, &shutdown, hint).await });
+            loops.spawn(async move { runner.supervise(projection, shutdown, hint).await });
         }
         let (runner, token) = (self.clone(), shutdown.clone());
         loops.spawn(async move { runner.sweep(&token).await });
-        while let Some(ended) = loops.join_next().await {
-            if let Err(error) = ended
-                && error.is_panic()
-            {
-                // A bug in one fold must not end the others; the supervisor of the role sees the log line.
-                tracing::error!("projection: a runner ended by a panic");
+        while loops.join_next().await.is_some() {}
+    }
+
+    /// Starts a loop again when a bug in its fold makes it panic, so that the others and the process live on.
+    async fn supervise(
+        self,
+        projection: Arc<dyn Projection>,
+        shutdown: CancellationToken,
+        hint: watch::Receiver<Position>,
+    ) {
+        let name = projection.name();
+        while !shutdown.is_cancelled() {
+            let (runner, projection) = (self.clone(), Arc::clone(&projection));
+            let (token, hint) = (shutdown.clone(), hint.clone());
+            let running =
+                tokio::spawn(async move { runner.follow(&*projection, &token, hint).await });
+            if running.await.is_ok() {
+                return;
+            }
+            metrics::gauge!("kvit_projection_stuck", "projection" => name).set(1.0);
+            tracing::error!(projection = name, "projection: its runner ended by a panic");
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(LONGEST_PAUSE) => {}
             }
         }
     }
@@ -157,6 +174,8 @@ impl Projector {
         let mut work = Work::default();
         let mut failures = 0_u32;
         while !shutdown.is_cancelled() {
+            // A hint counts as heard before the look at the log: one that comes during it makes another look.
+            hint.mark_unchanged();
             let pause = match self.step(projection, &mut work, shutdown).await {
                 Ok(step) => {
                     if failures > 0 {
@@ -171,7 +190,7 @@ impl Projector {
                 }
                 Err(fault) => {
                     failures = failures.saturating_add(1);
-                    self.failed(name, &fault, failures);
+                    self.failed(name, &fault, failures).await;
                     work = Work::default();
                     self.poll
                         .saturating_mul(1 << failures.min(8))
@@ -189,7 +208,15 @@ impl Projector {
         }
     }
 
-    fn failed(&self, name: &'static str, fault: &Fault, failures: u32) {
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "a metric may lose the last digits"
+    )]
+    async fn failed(&self, name: &'static str, fault: &Fault, failures: u32) {
+        if let (Fault::Stuck { position, .. }, Ok(head)) = (fault, head(&self.pool).await) {
+            let behind = head.saturating_sub(position.saturating_sub(1));
+            metrics::gauge!("kvit_projection_lag_events", "projection" => name).set(behind as f64);
+        }
         metrics::gauge!("kvit_projection_stuck", "projection" => name).set(1.0);
         metrics::counter!("kvit_projection_failures_total", "projection" => name).increment(1);
         if fault.is_transient() {
@@ -242,11 +269,18 @@ impl Projector {
             }
         };
         let Some(last) = page.last() else {
-            self.measure(projection.name(), &build, 0, 0, None, Duration::ZERO);
+            self.measure(
+                projection.name(),
+                &build,
+                0,
+                0,
+                Duration::ZERO,
+                Duration::ZERO,
+            );
             work.build = Some(build);
             return Ok(Step::CaughtUp);
         };
-        let (to, at) = (last.position, last.recorded_at);
+        let to = last.position;
         let full = i64::try_from(page.len()).unwrap_or(i64::MAX) >= self.page;
         let started = Instant::now();
         let policy = self.policy(projection.name());
@@ -258,7 +292,11 @@ impl Projector {
         } else {
             (advancing.await, Ok(Vec::new()))
         };
-        let Advanced::To(reached) = advanced? else {
+        let Advanced::To {
+            position: reached,
+            lag,
+        } = advanced?
+        else {
             return Ok(Step::More);
         };
         let build = Build {
@@ -267,8 +305,7 @@ impl Projector {
         };
         let folded = reached.saturating_sub(page.first().map_or(reached, |event| event.position));
         let behind = if full {
-            // Costly to know exactly for each page; the page that is read already is a lower bound.
-            next.as_ref().map_or(0, Vec::len)
+            head(&self.pool).await?.saturating_sub(reached)
         } else {
             0
         };
@@ -276,8 +313,8 @@ impl Projector {
             projection.name(),
             &build,
             folded.saturating_add(1),
-            i64::try_from(behind).unwrap_or(i64::MAX),
-            Some(at),
+            behind,
+            lag,
             started.elapsed(),
         );
         work.build = Some(build);
@@ -349,18 +386,13 @@ impl Projector {
         build: &Build,
         folded: i64,
         behind: i64,
-        last: Option<chrono::DateTime<Utc>>,
+        lag: Duration,
         took: Duration,
     ) {
         metrics::gauge!("kvit_projection_position", "projection" => name)
             .set(build.checkpoint as f64);
         metrics::gauge!("kvit_projection_lag_events", "projection" => name).set(behind as f64);
-        let lag = match last {
-            Some(at) => (Utc::now() - at).num_milliseconds().max(0),
-            None => 0,
-        };
-        metrics::gauge!("kvit_projection_lag_seconds", "projection" => name)
-            .set(Duration::from_millis(lag.unsigned_abs()).as_secs_f64());
+        metrics::gauge!("kvit_projection_lag_seconds", "projection" => name).set(lag.as_secs_f64());
         if folded > 0 {
             metrics::counter!("kvit_projection_events_total", "projection" => name)
                 .increment(folded.unsigned_abs());
@@ -390,9 +422,13 @@ struct Work {
     next: Option<Vec<LogEvent>>,
 }
 
-/// Ends when the hint says that the log is beyond a position; never, when nobody gives hints any more.
+/// Ends when a new hint says that the log is beyond a position; never, when nobody gives hints any more. A hint that was
+/// wrong does not come again, so it cannot make the loop spin.
 async fn beyond(hint: &mut watch::Receiver<Position>, position: Position) {
-    if hint.wait_for(|known| *known > position).await.is_err() {
-        std::future::pending::<()>().await;
+    while hint.changed().await.is_ok() {
+        if *hint.borrow_and_update() > position {
+            return;
+        }
     }
+    std::future::pending::<()>().await;
 }

@@ -111,7 +111,7 @@ table! {
         /// What it came from: a receipt, a payout, a job, by id.
         reference: String,
     }
-    indexes ["(wallet_id, booked_at)", "(wallet_id, value_date)"]
+    indexes ["(wallet_id, booked_at)"]
 }
 
 table! {
@@ -145,7 +145,7 @@ table! {
         /// Position of the event that booked it.
         booked_position: Position,
     }
-    indexes ["(reference)"]
+    indexes []
 }
 
 table! {

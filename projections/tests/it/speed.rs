@@ -1,0 +1,41 @@
+//! How fast a fold is. Not run by default: it measures, it does not check.
+
+use std::time::Instant;
+
+use kvit_domain::ids::TransactionId;
+use kvit_domain::ledger::{Account, TransactionKind};
+use kvit_projections::{Projector, fold};
+
+use crate::world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn a_rebuild_of_many_events() {
+    let mut world = World::new().await;
+    world.campaign();
+    let mut people: Vec<_> = (0..1_000).map(|_| world.person()).collect();
+    let mut n = 0_u64;
+    while n < 100_000 {
+        for person in &mut people {
+            n += 1;
+            let id = TransactionId::derived("speed", &n.to_string());
+            let bonus = Account::BonusExpense;
+            world
+                .post(person, id, TransactionKind::Adjustment, bonus, 10, "speed")
+                .unwrap();
+        }
+    }
+    world.flush().await;
+    for projection in fold::all() {
+        let name = projection.name();
+        let projector = Projector::of(world.pool.clone(), vec![projection]).with_page(5_000);
+        let started = Instant::now();
+        projector.catch_up().await.unwrap();
+        let seconds = started.elapsed().as_secs_f64();
+        println!(
+            "{name}: {} events in {seconds:.2} s, {:.0}/s",
+            world.head,
+            world.head as f64 / seconds
+        );
+    }
+}
