@@ -3,6 +3,7 @@
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
 use kvit_commands::ports::vault::VaultFault;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
@@ -36,7 +37,39 @@ impl Key {
 
     /// Random number and ciphertext.
     pub(super) fn encrypt(&self, bound_to: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, VaultFault> {
-        let nonce: [u8; NONCE_BYTES] = random()?;
+        self.encrypt_under(random()?, bound_to, plaintext)
+    }
+
+    /// As [`Key::encrypt`], but the same value at the same place gives the same bytes: the number is a keyed hash of both.
+    /// A command that is repeated after a crash then has the same body as before. It tells no more than that two values of
+    /// one person at one place are equal.
+    pub(super) fn encrypt_repeatably(
+        &self,
+        bound_to: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, VaultFault> {
+        let mut derived = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::from_prk(self.bytes())
+            .map_err(|_| VaultFault::Fatal("a key could not be derived".to_owned()))?
+            .expand(b"kvit number of a sealed field", derived.as_mut_slice())
+            .map_err(|_| VaultFault::Fatal("a key could not be derived".to_owned()))?;
+        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(derived.as_slice())
+            .map_err(|_| VaultFault::Fatal("a key could not be derived".to_owned()))?;
+        let length = u64::try_from(bound_to.len()).unwrap_or(u64::MAX);
+        mac.update(&length.to_be_bytes());
+        mac.update(bound_to);
+        mac.update(plaintext);
+        let mut nonce = [0; NONCE_BYTES];
+        nonce.copy_from_slice(&mac.finalize().into_bytes()[..NONCE_BYTES]);
+        self.encrypt_under(nonce, bound_to, plaintext)
+    }
+
+    fn encrypt_under(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        bound_to: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, VaultFault> {
         let cipher = XChaCha20Poly1305::new((&*self.0).into());
         let ciphertext = cipher
             .encrypt(

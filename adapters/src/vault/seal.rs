@@ -1,7 +1,8 @@
 //! The form of sealed values.
 //!
-//! Text: `v1.<key id, hex>.<base64url of random number and ciphertext>`. Body: `kv1`, the key id's 8 bytes, random number
-//! and ciphertext. Both are bound to their place: moved elsewhere they do not open.
+//! Text: `v1.<key id, hex>.<base64url of number and ciphertext>`; sealing the same text at the same place again gives the
+//! same result. Body: `kv1`, the key id's 8 bytes, random number and ciphertext. Both are bound to their place: moved
+//! elsewhere they do not open.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -52,7 +53,7 @@ pub(super) fn seal_text(
     place: &Place,
     plaintext: &[u8],
 ) -> Result<Sealed, VaultFault> {
-    let body = URL_SAFE_NO_PAD.encode(key.key.encrypt(&place.0, plaintext)?);
+    let body = URL_SAFE_NO_PAD.encode(key.key.encrypt_repeatably(&place.0, plaintext)?);
     Ok(Sealed::from_sealed(format!(
         "{TEXT_VERSION}.{}.{body}",
         key.id

@@ -26,11 +26,27 @@ async fn a_sealed_field_opens_in_its_own_place_only() {
     let stream = StreamId::new("user", "u-1");
     let sealed = vault.seal(person, &stream, "phone", PHONE).await.unwrap();
     assert!(sealed.as_str().starts_with("v1.") && !sealed.as_str().contains("380500000001"));
-    assert_ne!(
-        sealed,
-        vault.seal(person, &stream, "phone", PHONE).await.unwrap(),
-        "equal values seal differently"
-    );
+    let again = vault.seal(person, &stream, "phone", PHONE).await.unwrap();
+    assert_eq!(sealed, again, "a repeated command has the same body");
+    for elsewhere in [
+        vault.seal(person, &stream, "other", PHONE).await.unwrap(),
+        vault
+            .seal(person, &StreamId::new("user", "u-2"), "phone", PHONE)
+            .await
+            .unwrap(),
+        vault.seal(other, &stream, "phone", PHONE).await.unwrap(),
+        vault
+            .seal(person, &stream, "phone", b"380500000002")
+            .await
+            .unwrap(),
+    ] {
+        let body = |sealed: &str| sealed.rsplit('.').next().unwrap()[..16].to_owned();
+        assert_ne!(
+            body(sealed.as_str()),
+            body(elsewhere.as_str()),
+            "equal values elsewhere look different"
+        );
+    }
     assert_eq!(
         vault
             .open(person, &stream, "phone", &sealed)
