@@ -1,0 +1,50 @@
+//! What the scenes are played with.
+
+pub mod crowd;
+pub mod platform;
+pub mod verdict;
+
+use std::future::Future;
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// How long one thing may take on a busy machine. A payout whose process was killed in mid-call rests for 35 s by itself.
+pub const PATIENCE: Duration = Duration::from_secs(150);
+
+static SLOTS: Semaphore = Semaphore::const_new(2);
+
+/// Waits for a turn: a platform fills a core.
+pub async fn turn() -> SemaphorePermit<'static> {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        let _already_there = rustls::crypto::ring::default_provider().install_default();
+    });
+    SLOTS.acquire().await.unwrap()
+}
+
+/// A seed for this run, said aloud.
+pub fn seed(scene: &str) -> u64 {
+    let seed = std::env::var("KVIT_TEST_SEED")
+        .ok()
+        .map_or_else(rand::random, |text| text.parse().unwrap());
+    println!("{scene}: KVIT_TEST_SEED={seed}");
+    seed
+}
+
+/// Looks until there is something to see; panics with `what` when there never is.
+pub async fn until<T, F, A>(what: &str, mut look: F) -> T
+where
+    F: FnMut() -> A,
+    A: Future<Output = Option<T>>,
+{
+    let begun = Instant::now();
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
