@@ -12,9 +12,9 @@ use cqrs_es::{
     Aggregate, AggregateContext, AggregateError, DomainEvent, EventEnvelope, EventStore,
 };
 use kvit_commands::ports::log::{Append, Appended, EventLog, LogFault, NewEvent, StreamAppend};
+use kvit_commands::ports::time::IdSource;
 use kvit_domain::event::{RecordedEvent, Sequence, StreamId};
 use serde_json::value::to_raw_value;
-use uuid::Uuid;
 
 /// Events read in one go.
 const PAGE: usize = 1_000;
@@ -22,15 +22,17 @@ const PAGE: usize = 1_000;
 /// An event store for one kind of aggregate.
 pub struct PgEventStore<A> {
     log: Arc<dyn EventLog>,
+    ids: Arc<dyn IdSource>,
     aggregate: PhantomData<fn() -> A>,
 }
 
 impl<A: Aggregate> PgEventStore<A> {
-    /// A store over the log.
+    /// A store over the log; `ids` name the new events.
     #[must_use]
-    pub fn new(log: Arc<dyn EventLog>) -> Self {
+    pub fn new(log: Arc<dyn EventLog>, ids: Arc<dyn IdSource>) -> Self {
         Self {
             log,
+            ids,
             aggregate: PhantomData,
         }
     }
@@ -137,7 +139,7 @@ impl<A: Aggregate> EventStore<A> for PgEventStore<A> {
         let mut new_events = Vec::with_capacity(events.len());
         for event in &events {
             new_events.push(NewEvent {
-                event_id: Uuid::now_v7(),
+                event_id: self.ids.fresh(),
                 event_type: event.event_type(),
                 event_version: event.event_version(),
                 payload: to_raw_value(event)

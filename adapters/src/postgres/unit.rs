@@ -44,10 +44,8 @@ impl Unit {
         reply: oneshot::Sender<Result<Appended, LogFault>>,
     ) -> Result<Self, LogFault> {
         let refuse = |why: &str| Err(LogFault::Fatal(why.to_owned()));
-        if append.streams.is_empty() || append.streams.iter().any(|slice| slice.events.is_empty()) {
-            return refuse(
-                "an append needs at least one stream and each stream at least one event",
-            );
+        if append.streams.iter().all(|slice| slice.events.is_empty()) {
+            return refuse("an append needs at least one event");
         }
         let mut metadata = Vec::new();
         let mut bytes = 0_usize;

@@ -1,11 +1,14 @@
 //! The log through the standard doors of `cqrs-es` and `postgres-es`.
 
+use std::sync::Arc;
+
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::PersistedEventRepository;
 use cqrs_es::{
     Aggregate, AggregateContext, AggregateError, CqrsFramework, DomainEvent, EventStore,
 };
-use kvit_adapters::postgres::PgEventStore;
+use kvit_adapters::postgres::{PgEventLog, PgEventStore};
+use kvit_commands::ports::time::System;
 use postgres_es::PostgresEventRepository;
 use serde::{Deserialize, Serialize};
 
@@ -74,11 +77,15 @@ impl Aggregate for Account {
     }
 }
 
+fn store_over(log: Arc<PgEventLog>) -> PgEventStore<Account> {
+    PgEventStore::new(log, Arc::new(System))
+}
+
 #[tokio::test]
 async fn four_deposits_of_100_give_400() {
     let db = kvit_testkit::pg().await;
     let log = open_log(&db);
-    let framework = CqrsFramework::new(PgEventStore::<Account>::new(log.clone()), vec![], ());
+    let framework = CqrsFramework::new(store_over(log.clone()), vec![], ());
     for _ in 0..4 {
         framework
             .execute("a-1", Command::Deposit(100))
@@ -87,7 +94,7 @@ async fn four_deposits_of_100_give_400() {
     }
     let refused = framework.execute("a-1", Command::Withdraw(401)).await;
     assert!(matches!(refused, Err(AggregateError::UserError(NotEnough))));
-    let store = PgEventStore::<Account>::new(log.clone());
+    let store = store_over(log.clone());
     let mut loaded = store.load_aggregate("a-1").await.unwrap();
     assert_eq!(loaded.aggregate().balance, 400);
     framework
@@ -119,7 +126,7 @@ async fn four_deposits_of_100_give_400() {
 async fn the_stock_repository_of_postgres_es_reads_our_streams() {
     let db = kvit_testkit::pg().await;
     let log = open_log(&db);
-    let framework = CqrsFramework::new(PgEventStore::<Account>::new(log), vec![], ());
+    let framework = CqrsFramework::new(store_over(log), vec![], ());
     let metadata = std::collections::HashMap::from([("actor".to_owned(), "user:1".to_owned())]);
     for amount in [5, 7] {
         framework
