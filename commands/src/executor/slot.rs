@@ -246,13 +246,15 @@ impl<A: Decide> Slot<A> {
 
     /// The pending events as the part of an append, if there are any. They stay pending until [`Slot::committed`].
     pub(super) fn take_append(&self, stream: &StreamId) -> Option<StreamAppend> {
-        let loaded = self.loaded.as_ref()?;
-        let count = Sequence::try_from(self.pending.len())
-            .ok()
-            .filter(|count| *count > 0)?;
+        self.part(stream).filter(|part| !part.events.is_empty())
+    }
+
+    /// This stream's part in a decision over several: its pending events, or none when it was only looked at.
+    pub(super) fn part(&self, stream: &StreamId) -> Option<StreamAppend> {
+        let count = Sequence::try_from(self.pending.len()).ok()?;
         Some(StreamAppend {
             stream: stream.clone(),
-            expected_sequence: loaded.sequence.saturating_sub(count),
+            expected_sequence: self.loaded.as_ref()?.sequence.saturating_sub(count),
             events: self.pending.clone(),
         })
     }

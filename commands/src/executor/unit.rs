@@ -205,7 +205,7 @@ impl Executor {
         let decided = decide(&mut unit);
         let parts: Vec<StreamAppend> = slots
             .iter()
-            .filter_map(|(stream, slot)| slot.append_part(stream))
+            .filter_map(|(stream, slot)| slot.part(stream))
             .collect();
         let value = match decided {
             Ok(value) => value,
@@ -215,7 +215,7 @@ impl Executor {
                 return if stale { Ok(None) } else { Err(refusal) };
             }
         };
-        if parts.is_empty() {
+        if parts.iter().all(|part| part.events.is_empty()) {
             let stale = finish(&mut slots, None, inner).await?;
             let position = slots
                 .values()
@@ -307,7 +307,7 @@ trait Locked: Send {
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
     fn recall(&self, context: &Context, digest: CommandDigest) -> Option<Seen>;
-    fn append_part(&self, stream: &StreamId) -> Option<StreamAppend>;
+    fn part(&self, stream: &StreamId) -> Option<StreamAppend>;
     fn committed(&mut self, first: Position, last: Position, recorded_at: DateTime<Utc>);
     fn forget(&mut self);
     fn position(&self) -> Position;
@@ -334,8 +334,8 @@ where
     fn recall(&self, context: &Context, digest: CommandDigest) -> Option<Seen> {
         self.0.recall(context, digest)
     }
-    fn append_part(&self, stream: &StreamId) -> Option<StreamAppend> {
-        self.0.take_append(stream)
+    fn part(&self, stream: &StreamId) -> Option<StreamAppend> {
+        self.0.part(stream)
     }
     fn committed(&mut self, first: Position, last: Position, recorded_at: DateTime<Utc>) {
         self.0.committed_if_pending(first, last, recorded_at);

@@ -30,11 +30,12 @@ pub struct StreamAppend {
     pub stream: StreamId,
     /// Sequence of the stream's last event as the decision saw it; 0 when it saw none.
     pub expected_sequence: Sequence,
-    /// The new events, in order; never empty.
+    /// The new events, in order. None: the decision looked at this stream without extending it, and holds only if nobody
+    /// else has extended it.
     pub events: Vec<NewEvent>,
 }
 
-/// A whole decision: all of its streams are extended, or none. Each stream occurs once.
+/// A whole decision: all of its streams are extended, or none. Each stream occurs once, and at least one has events.
 #[derive(Debug, Clone)]
 pub struct Append {
     /// The streams to extend; never empty.

@@ -367,6 +367,35 @@ async fn the_last_unit_of_a_quota_goes_to_one_of_many_decisions_in_two_processes
 }
 
 #[tokio::test]
+async fn a_decision_that_only_looks_at_a_stream_is_decided_again_when_somebody_extends_it() {
+    let log = Arc::new(MemoryLog::default());
+    let (here, there) = (executor(&log), executor(&log));
+    let id = wallet("looks").to_string();
+    let take = |taker: &str| QuotaCommand::Take {
+        taker: taker.into(),
+        units: 1,
+        limit: 9,
+    };
+    here.execute::<Quota>("q", take("a"), &key("a"))
+        .await
+        .unwrap();
+    // The other process extends the quota, of which this one has an older state in memory.
+    there
+        .execute::<Quota>("q", take("b"), &key("b"))
+        .await
+        .unwrap();
+    let streams = Streams::new().with::<Wallet>(&id).with::<Quota>("q");
+    let mut seen = Vec::new();
+    here.transact(streams, &key("c"), digest("c"), |unit| {
+        seen.push(unit.state::<Quota>("q")?.used);
+        unit.run::<Wallet>(&id, &credit(wallet("looks"), "c", 5))
+    })
+    .await
+    .unwrap();
+    assert_eq!(seen, [1, 2]);
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_in_the_middle_of_a_decision_leaves_no_ghost_balance() {
     let log = Arc::new(MemoryLog::default());
     let executor = executor(&log);
