@@ -3,23 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use kvit_commands::app::App;
 use kvit_commands::context::Context;
 use kvit_commands::error::CommandError;
 use kvit_commands::ports::messages::{
     DueMessage, MessageBoard, MessageSender, MessagesFault, SendFault,
 };
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bot::pause_or_stop;
 
-/// Messages under way at a time.
-const AT_ONCE: u32 = 10;
+/// Messages under way at a time. More than a second's worth, so that one slow answer holds nobody else up.
+const AT_ONCE: usize = 40;
+/// Messages claimed at a time; the board spaces the claims.
+const CLAIM: u32 = 10;
 /// A claim lasts so long; a little more than one sending may take.
 const LEASE: Duration = Duration::from_secs(20);
 
 /// Sends what the board has due.
+#[derive(Clone)]
 pub(crate) struct Delivery {
     pub app: App,
     pub board: Arc<dyn MessageBoard>,
@@ -29,14 +32,18 @@ pub(crate) struct Delivery {
 impl Delivery {
     /// Sends until told to stop; what is under way is finished.
     pub(crate) async fn run(&self, stop: CancellationToken) {
+        let mut under_way = JoinSet::new();
         while !stop.is_cancelled() {
-            let due = match self.board.claim(AT_ONCE, LEASE).await {
+            while under_way.try_join_next().is_some() {}
+            if under_way.len() >= AT_ONCE {
+                under_way.join_next().await;
+                continue;
+            }
+            let due = match self.board.claim(CLAIM, LEASE).await {
                 Ok(due) => due,
                 Err(error) => {
                     tracing::warn!(%error, "wished messages cannot be read");
-                    if pause_or_stop(Duration::from_secs(1), &stop).await {
-                        break;
-                    }
+                    pause_or_stop(Duration::from_secs(1), &stop).await;
                     continue;
                 }
             };
@@ -45,12 +52,14 @@ impl Delivery {
                     () = self.board.wait(Duration::from_millis(200)) => {}
                     () = stop.cancelled() => {}
                 }
-                continue;
             }
-            futures::stream::iter(due)
-                .for_each_concurrent(None, |message| self.deliver(message))
-                .await;
+            for message in due {
+                let delivery = self.clone();
+                under_way.spawn(async move { delivery.deliver(message).await });
+            }
         }
+        // Each ends within its own limit of time.
+        while under_way.join_next().await.is_some() {}
     }
 
     async fn deliver(&self, message: DueMessage) {

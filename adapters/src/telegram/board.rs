@@ -271,8 +271,12 @@ impl MessageBoard for PgMessageBoard {
     }
 
     async fn prune(&self, age: Duration) -> Result<u64, MessagesFault> {
+        // An answer is never edited; its slot only has to outlive a second handling of its update.
         let pruned = sqlx::query(
-            "DELETE FROM telegram_messages WHERE changed_at < clock_timestamp() - $1 * interval '1 second'",
+            "DELETE FROM telegram_messages
+             WHERE changed_at < clock_timestamp() - $1 * interval '1 second'
+                OR (slot LIKE 'reply:%' AND sent_version = version
+                    AND changed_at < clock_timestamp() - interval '2 days')",
         )
         .bind(seconds(age))
         .execute(&self.pool)

@@ -8,9 +8,10 @@ use kvit_domain::rules::ReasonCode;
 use kvit_projections::column::Wide;
 use kvit_projections::queries::daily::{DailyReport, daily_report};
 use kvit_projections::queries::health::health;
+use kvit_projections::queries::projection;
 
 use crate::actions::Drawn;
-use crate::handlers::overview::details_of;
+use crate::handlers::overview::{catch_up, details_of};
 use crate::texts::format::{MAX_MESSAGE, cut, money};
 use crate::texts::{Key, Value, key, reason_key};
 use crate::trouble::Trouble;
@@ -31,6 +32,7 @@ pub(crate) async fn report(turn: &Turn, day: &str) -> Result<(), Trouble> {
     }) else {
         return turn.tell(&key!("report-bad-date"), &[]).await;
     };
+    catch_up(turn, &[projection::DAILY]).await?;
     let report = daily_report(&turn.env.pool, day).await?.data;
     turn.answer(Drawn::text(cut(
         &report_lines(turn, &report).join("\n"),
@@ -134,6 +136,11 @@ fn shown(minor: Wide, currency: &str) -> Value {
 
 /// `/stats`: how things stand now.
 pub(crate) async fn stats(turn: &Turn) -> Result<(), Trouble> {
+    catch_up(
+        turn,
+        &[projection::USERS, projection::RECEIPTS, projection::PAYOUTS],
+    )
+    .await?;
     let figures = health(&turn.env.pool).await?.data;
     let counts = [
         (key!("report-users-active"), figures.active_users_24h),

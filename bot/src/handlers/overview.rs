@@ -42,7 +42,7 @@ impl From<Fault> for Trouble {
 }
 
 /// Lets the read models come as far as the log is now. Late is no trouble: then the answer is some moments old.
-async fn catch_up(turn: &Turn, names: &[&str]) -> Result<(), Trouble> {
+pub(super) async fn catch_up(turn: &Turn, names: &[&str]) -> Result<(), Trouble> {
     let head = turn.env.app.head().await?;
     if wait_for(&turn.env.pool, names, head, PATIENCE)
         .await

@@ -45,7 +45,7 @@ pub(crate) async fn run(
         };
         match polled {
             Ok(next) => {
-                offset = next.unwrap_or(offset);
+                offset = next;
                 pause = Duration::from_millis(500);
             }
             Err(reason) => {
@@ -60,12 +60,12 @@ pub(crate) async fn run(
     }
 }
 
-/// One batch: fetched, stored, and only by the next call's offset acknowledged.
+/// One batch: fetched, stored, and acknowledged only by the next call, whose offset this answers.
 async fn poll(
     telegram: &teloxide::Bot,
     inbox: &dyn UpdateInbox,
     offset: i64,
-) -> Result<Option<i64>, &'static str> {
+) -> Result<i64, &'static str> {
     let request = GetRawUpdates {
         offset,
         limit: 100,
@@ -77,7 +77,7 @@ async fn poll(
         Err(RequestError::Api(error)) if webhook_is_set(&error) => {
             // Configured for polling, so the webhook is a left-over. Waiting updates stay.
             return match telegram.delete_webhook().await {
-                Ok(_) => Ok(None),
+                Ok(_) => Ok(0),
                 Err(_) => Err("a webhook is set and could not be removed"),
             };
         }
@@ -93,8 +93,11 @@ async fn poll(
         .await
         .map_err(|_| "the inbox is not available")?;
     metrics::counter!("kvit_telegram_updates_total", "outcome" => "stored").increment(stored);
-    // Ids of one batch ascend, also where a quiet week made them start anew.
-    Ok(new.last().map(|update| update.update_id.saturating_add(1)))
+    // An offset acknowledges what is below it, once. After an empty answer everything is acknowledged, and asking without
+    // one again finds also what begins anew with lower ids after a quiet week.
+    Ok(new
+        .last()
+        .map_or(0, |update| update.update_id.saturating_add(1)))
 }
 
 /// The library knows the sentence only without its beginning and end.
