@@ -8,9 +8,9 @@ const PAYOUT_STATES = ["held", "created", "sent", "unknown", "succeeded", "faile
 const REASONS = ["unreadable", "not_a_receipt", "return_receipt", "no_items", "no_eligible_product", "expired", "future_date",
   "daily_limit", "duplicate_image", "duplicate_receipt", "total_mismatch", "low_confidence", "qr_mismatch", "campaign_inactive",
   "budget_exhausted", "suspected_fraud"];
-const GOOD = ["accepted", "rewarded", "succeeded", "active", "ok", "captured"];
+const GOOD = ["accepted", "rewarded", "succeeded", "active", "ok", "captured", "fiscal"];
 const BAD = ["rejected", "failed", "recognition_failed", "stuck", "reversed", "down"];
-const WARN = ["in_review", "unknown", "building"];
+const WARN = ["in_review", "unknown", "building", "missing", "incomplete", "not_a_receipt"];
 
 const byId = id => document.getElementById(id);
 let key = sessionStorage.getItem(STORE) || "";
@@ -48,11 +48,15 @@ async function call(method, path, body) {
   const headers = { Authorization: `Bearer ${key}` };
   if (method !== "GET") headers["Idempotency-Key"] = intention(method, path, body);
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
-  if (response.ok) return response;
-  let problem = {};
-  try { problem = await response.json(); } catch (_) { /* an answer without a body */ }
-  throw new Refused(response.status, problem);
+  for (let attempt = 1; ; attempt++) {
+    const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    if (response.ok) return response;
+    let problem = {};
+    try { problem = await response.json(); } catch (_) { /* an answer without a body */ }
+    // A list that has not caught up with this page's own change is asked for again.
+    if (problem.code !== "projection_behind" || attempt === 4) throw new Refused(response.status, problem);
+    await new Promise(resolve => setTimeout(resolve, 1000 * (Number(response.headers.get("retry-after")) || 1)));
+  }
 }
 
 // The same click again, for example after a lost answer, carries the same key for as long as the page is open.
@@ -208,7 +212,7 @@ async function detail(id) {
       ["Reasons", reasons(receipt.reasons)], ["Failure", receipt.failure_code], ["Same photo as", receipt.duplicate_of], ["Reward", receipt.reward ? money(receipt.reward) : null],
       ["Payout", receipt.payout_state ? badge(receipt.payout_state) : null], ["Note", receipt.review_note], ["Appealed", receipt.appealed ? "yes" : null]]));
   if (read) {
-    right.append(el("h3", {}, "What was read"), facts([["QR code", [badge(read.qr.kind === "fiscal" ? "ok" : "in_review"), " ", read.qr.kind.replaceAll("_", " "), read.qr.missing.length ? `: ${read.qr.missing.join(", ")} missing` : ""]],
+    right.append(el("h3", {}, "What was read"), facts([["QR code", [badge(read.qr.kind), " ", read.qr.missing.length ? `without ${read.qr.missing.join(", ")}` : ""]],
       ["Bought", read.qr.purchased_at || sure(read.purchased_at) || sure(read.purchased_on)], ["Total", read.qr.total ? money(read.qr.total) : sure(read.total)],
       ["Merchant", sure(read.merchant)], ["Tax id", sure(read.tax_id)], ["Register", read.qr.register_number || sure(read.register_number)],
       ["Number", read.qr.receipt_number || sure(read.receipt_number)], ["Confidence", `${Math.round(read.confidence / 10)} %`], ["Doubts", read.anomalies.join("; ")]]));

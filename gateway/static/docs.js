@@ -11,7 +11,7 @@ function el(tag, attributes, ...children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  for (const child of children.flat()) if (child !== null && child !== undefined) node.append(child);
+  for (const child of children.flat(4)) if (child !== null && child !== undefined) node.append(child);
   return node;
 }
 
@@ -127,7 +127,7 @@ function tryForm(path, method, operation, parameters, bodySchema) {
       const type = response.headers.get("content-type") || "";
       const head = el("p", {}, el("span", { class: `badge ${response.ok ? "good" : "bad"}` }, String(response.status)), ` ${took} ms `,
         el("code", {}, `${method.toUpperCase()} ${address}`));
-      const shown = [...response.headers].filter(([name]) => /^(x-|ratelimit|retry-after|etag)/.test(name)).map(([n, v]) => `${n}: ${v}`).join("\n");
+      const shown = [...response.headers].filter(([name]) => /^(x-projection|x-request|ratelimit|retry-after|location)/.test(name)).map(([n, v]) => `${n}: ${v}`).join("\n");
       let content;
       if (type.startsWith("image/")) content = el("img", { src: URL.createObjectURL(await response.blob()), alt: "the answer's image", width: 260 });
       else {

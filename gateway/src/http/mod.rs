@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod extract;
 pub mod layers;
 pub mod problem;
+pub mod random;
 pub mod scope;
 pub mod table;
 pub mod trace;

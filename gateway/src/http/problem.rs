@@ -17,8 +17,7 @@ use kvit_projections::Fault;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::codes;
-use super::scope;
+use super::{codes, random, scope};
 
 /// Media type of error answers.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -68,9 +67,12 @@ pub struct ProblemBody {
     pub error_id: Option<String>,
 }
 
-/// An error answer in the making.
+/// An error answer in the making. Boxed, since every result of a handler has room for one.
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     code: String,
     detail: String,
     errors: Vec<FieldError>,
@@ -88,7 +90,7 @@ impl Problem {
     #[must_use]
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
         debug_assert!(codes::meaning(code).is_some(), "undocumented code {code}");
-        Self {
+        Self(Box::new(Parts {
             code: code.to_owned(),
             detail: detail.into(),
             errors: Vec::new(),
@@ -96,7 +98,7 @@ impl Problem {
             retry_after: None,
             position: None,
             error_id: None,
-        }
+        }))
     }
 
     /// There is no such thing.
@@ -114,18 +116,18 @@ impl Problem {
 
     /// A fault of ours; its text goes to the log only, together with the id that the caller gets.
     pub fn fatal(cause: &dyn std::fmt::Display) -> Self {
-        let error_id = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
+        let error_id = random::hex::<4>();
         tracing::error!(error_id, %cause, "a request failed");
         metrics::counter!("kvit_http_fatal_total").increment(1);
         let mut problem = Self::new("internal_error", "the request failed; the fault is logged");
-        problem.error_id = Some(error_id);
+        problem.0.error_id = Some(error_id);
         problem
     }
 
     /// The same problem with a wrong field.
     #[must_use]
     pub fn field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.errors.push(FieldError {
+        self.0.errors.push(FieldError {
             pointer: pointer.into(),
             detail: detail.into(),
         });
@@ -135,21 +137,21 @@ impl Problem {
     /// The same problem with the time after which a repeat makes sense.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
+        self.0.retry_after = Some(after);
         self
     }
 
     /// The same problem with how far the read models are.
     #[must_use]
     pub fn at_position(mut self, position: Position) -> Self {
-        self.position = Some(position);
+        self.0.position = Some(position);
         self
     }
 
     /// The code.
     #[must_use]
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     fn retry_after_seconds(&self) -> Option<u64> {
@@ -158,8 +160,9 @@ impl Problem {
                 .saturating_add(u64::from(d.subsec_nanos() > 0))
                 .max(1)
         };
-        self.retry_after.map(rounded_up).or_else(|| {
-            self.details
+        self.0.retry_after.map(rounded_up).or_else(|| {
+            self.0
+                .details
                 .get("retry_after_seconds")
                 .and_then(|text| text.parse().ok())
         })
@@ -168,11 +171,9 @@ impl Problem {
 
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
-        Self {
-            detail: rejection.message,
-            details: rejection.details,
-            ..Self::new(&rejection.code, String::new())
-        }
+        let mut problem = Self::new(&rejection.code, rejection.message);
+        problem.0.details = rejection.details;
+        problem
     }
 }
 
@@ -205,21 +206,22 @@ impl From<Fault> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = codes::status(&self.code);
         let retry_after = self.retry_after_seconds();
+        let parts = *self.0;
+        let status = codes::status(&parts.code);
         let body = ProblemBody {
-            kind: format!("/errors/{}", self.code),
-            title: codes::meaning(&self.code)
+            kind: format!("/errors/{}", parts.code),
+            title: codes::meaning(&parts.code)
                 .unwrap_or("The request was refused.")
                 .to_owned(),
             status: status.as_u16(),
-            detail: self.detail,
+            detail: parts.detail,
             request_id: scope::request_id(),
-            errors: self.errors,
-            details: self.details,
-            position: self.position,
-            error_id: self.error_id,
-            code: self.code,
+            errors: parts.errors,
+            details: parts.details,
+            position: parts.position,
+            error_id: parts.error_id,
+            code: parts.code,
         };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();

@@ -3,7 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::http::HeaderMap;
-use uuid::Uuid;
+
+use super::random;
 
 tokio::task_local! {
     static CURRENT: Arc<RequestScope>;
@@ -75,7 +76,7 @@ pub fn id_of(headers: &HeaderMap) -> String {
         .get(REQUEST_ID)
         .and_then(|value| value.to_str().ok())
         .filter(harmless)
-        .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
+        .map_or_else(random::hex::<16>, str::to_owned)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use uuid::Uuid;
+
+use super::random;
 
 /// Header that carries it, in and out.
 pub const TRACEPARENT: &str = "traceparent";
@@ -70,12 +71,7 @@ fn valid(headers: &HeaderMap) -> Option<String> {
 }
 
 fn begin() -> String {
-    let trace = Uuid::new_v4().simple().to_string();
-    let span = Uuid::new_v4().simple().to_string();
-    format!(
-        "00-{trace}-{}-00",
-        span.get(..16).unwrap_or("0000000000000001")
-    )
+    format!("00-{}-{}-01", random::hex::<16>(), random::hex::<8>())
 }
 
 /// The context as a header's value.

@@ -1,0 +1,20 @@
+//! The gateway through its real router, over a real database, log and read models.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod access;
+mod coverage;
+mod description;
+mod health;
+mod pages;
+mod problems;
+mod reading;
+mod serving;
+mod webhooks;
+mod work;
+mod world;
