@@ -21,4 +21,4 @@ mod webhooks;
 
 pub use parts::{BOOTSTRAP_KEY_BYTES_MIN, Gateway, GatewayParts, MetricsRender, Settings, Shared};
 pub use router::router;
-pub use serve::serve;
+pub use serve::{ServeLimits, serve, serve_within};

@@ -10,6 +10,7 @@
 mod access;
 mod coverage;
 mod description;
+mod doubles;
 mod health;
 mod pages;
 mod problems;
