@@ -14,7 +14,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
-use uuid::Uuid;
 
 use crate::actions::Drawn;
 use crate::bot::{Env, pause_or_stop};
@@ -226,10 +225,8 @@ impl Worker {
                 return self.inbox.put_back(claimed.update_id, pause).await;
             }
             Err(trouble) => {
-                let code = Uuid::new_v4()
-                    .simple()
-                    .to_string()
-                    .get(..8)
+                let code = crate::trace::random_hex()
+                    .get(24..)
                     .unwrap_or_default()
                     .to_owned();
                 tracing::error!(code, %trouble, "an update could not be handled");

@@ -69,7 +69,8 @@ async fn unexpected_content(turn: Arc<Turn>, message: Message) -> Result<(), Tro
 mod tests {
     use std::sync::Arc;
 
-    use teloxide::dptree::{DependencyMap, Type, type_check};
+    use teloxide::dptree::di::DependencyMap;
+    use teloxide::dptree::{Type, type_check};
     use teloxide::types::Update;
 
     use super::schema;

@@ -6,6 +6,7 @@ use kvit_bot::Notices;
 use kvit_commands::app::reward_payout_id;
 use kvit_commands::context::Context;
 use kvit_commands::ports::bus::EventHandler;
+use kvit_commands::ports::time::{Clock as _, System};
 use kvit_domain::campaign::Campaign;
 use kvit_domain::ids::ReceiptId;
 use kvit_domain::money::Currency;
@@ -33,7 +34,7 @@ async fn tell(world: &World, notices: &Notices) {
 
 fn recognition(item: &str) -> Recognition {
     let sure = Confidence::CERTAIN;
-    let bought = kyiv_local(chrono::Utc::now() - chrono::TimeDelta::hours(2));
+    let bought = kyiv_local(System.now() - chrono::TimeDelta::hours(2));
     Recognition {
         qr: QrReading::Fiscal {
             fiscal: FiscalQr {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use kvit_bot::BotConfig;
+use kvit_commands::ports::time::{Clock as _, System};
 use kvit_projections::Projector;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +64,7 @@ async fn the_history_is_turned_page_by_page_in_one_message() {
         let bytes = photo(n, 900).into();
         world
             .app
-            .submit_receipt(world.user(olya), bytes, chrono::Utc::now(), &context)
+            .submit_receipt(world.user(olya), bytes, System.now(), &context)
             .await
             .unwrap();
     }
