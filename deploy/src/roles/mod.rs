@@ -13,12 +13,14 @@ mod sandbox;
 pub mod seed;
 mod sweeper;
 mod tasks;
+mod traced;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use kvit_adapters::nats;
 use kvit_adapters::postgres::migrate::{self, MigrateFault};
+use kvit_commands::error::CommandError;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -100,6 +102,9 @@ pub enum RoleError {
     /// The relay found two histories.
     #[error("the relay stopped")]
     Relay(#[from] nats::RelayFault),
+    /// The campaign of the sandbox could not be set up.
+    #[error("the sandbox's campaign could not be set up")]
+    Seed(#[from] CommandError),
     /// The simulated services did not start.
     #[error("the sandbox did not start")]
     Sandbox(#[from] kvit_adapters::sandbox::SandboxError),
@@ -219,6 +224,10 @@ pub async fn run_all_and_tell(
         None => config.clone(),
     };
     let parts = Arc::new(Parts::open(&config, endpoints, "up").await?);
+    // Whoever tries the sandbox wants to send a receipt, and without a campaign none can be decided.
+    if sandbox {
+        seed::default_campaign(&parts.app).await?;
+    }
     let listener = listen(&config).await?;
     let gateway = address(&listener)?;
     let mut tasks = Tasks::new();

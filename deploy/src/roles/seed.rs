@@ -20,7 +20,8 @@ const BUDGET_TOTAL_MINOR: i64 = 100_000_000;
 pub async fn default_campaign(app: &App) -> Result<(), CommandError> {
     let context = |step: &str| Context::new("admin:setup", format!("setup:{step}"), "setup");
     let (id, campaign) = app.active_campaign().await?;
-    if campaign.state != CampaignState::New {
+    // A draft is what a start that was interrupted here leaves behind; anything else is somebody's decision.
+    if !matches!(campaign.state, CampaignState::New | CampaignState::Draft) {
         return Ok(());
     }
     for product in PRODUCTS.iter().filter(|product| product.eligible) {
