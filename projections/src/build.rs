@@ -145,7 +145,12 @@ pub(crate) async fn make(
         .bind(number)
         .fetch_one(&mut *transaction)
         .await?;
-    for statement in projection.create(&schema) {
+    let mut statements = projection.create(&schema);
+    // A build that starts with a whole log before it gets its indexes at the end: that is much faster.
+    if state == BuildState::Active {
+        statements.extend(projection.indexes(&schema));
+    }
+    for statement in statements {
         (&mut *transaction).execute(statement.as_str()).await?;
     }
     // The owner of the database reads them: backups, and people with psql.
@@ -172,6 +177,24 @@ pub(crate) async fn make(
     let build = read(&row)?;
     transaction.commit().await?;
     Ok(build)
+}
+
+/// Makes the indexes that a build still lacks.
+pub(crate) async fn index(
+    pool: &PgPool,
+    projection: &dyn Projection,
+    build: &Build,
+) -> Result<(), Fault> {
+    let mut transaction = pool.begin().await?;
+    // For as long as it takes; nobody reads these tables yet.
+    sqlx::query("SET LOCAL statement_timeout = 0")
+        .execute(&mut *transaction)
+        .await?;
+    for statement in projection.indexes(&build.schema) {
+        (&mut *transaction).execute(statement.as_str()).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
 }
 
 /// Forgets a build and drops its tables. An active build is not dropped.

@@ -12,8 +12,10 @@ use crate::table::TableInfo;
 pub trait Tables: Default + Send + 'static {
     /// All tables.
     const ALL: &'static [TableInfo];
-    /// Statements that make them in a schema.
+    /// Statements that make them in a schema, with their primary keys only.
     fn create(schema: &str) -> Vec<String>;
+    /// Statements that make the further indexes, where they are missing.
+    fn indexes(schema: &str) -> Vec<String>;
     /// Loads the rows that the fold asked for.
     fn load(
         &mut self,
@@ -92,6 +94,8 @@ pub trait Projection: Send + Sync {
     fn tables(&self) -> &'static [TableInfo];
     /// See [`Tables::create`].
     fn create(&self, schema: &str) -> Vec<String>;
+    /// See [`Tables::indexes`].
+    fn indexes(&self, schema: &str) -> Vec<String>;
     /// Folds a page into the tables of a schema, within the connection's transaction.
     fn apply<'a>(
         &'a self,
@@ -130,6 +134,10 @@ impl<F: Fold> Projection for Folded<F> {
 
     fn create(&self, schema: &str) -> Vec<String> {
         F::Rows::create(schema)
+    }
+
+    fn indexes(&self, schema: &str) -> Vec<String> {
+        F::Rows::indexes(schema)
     }
 
     fn apply<'a>(

@@ -98,11 +98,18 @@ pub async fn rebuild_with(
     }
     let first = building.checkpoint;
     let mut differences = None;
+    let mut indexed = false;
     loop {
         let mut tell = |position, head| {
             progress(&estimate(first, position, head, started.elapsed()));
         };
         fold_on(pool, projection, &mut building, None, options, &mut tell).await?;
+        if !indexed {
+            indexed = true;
+            build::index(pool, projection, &building).await?;
+            // The log may have grown meanwhile.
+            continue;
+        }
         if options.compare && differences.is_none() {
             differences = Some(replay::compare_builds(pool, projection, &building).await?);
         }

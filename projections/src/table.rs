@@ -202,8 +202,8 @@ fn insert<R: TableRow>(schema: &str) -> String {
     )
 }
 
-/// Statements that make the table in a schema.
-pub(crate) fn create<R: TableRow>(schema: &str) -> Vec<String> {
+/// The statement that makes the table in a schema.
+pub(crate) fn create<R: TableRow>(schema: &str) -> String {
     let columns = R::COLUMNS
         .iter()
         .map(|column| {
@@ -220,14 +220,24 @@ pub(crate) fn create<R: TableRow>(schema: &str) -> Vec<String> {
         .join(", ");
     let key = names::<R>(R::KEY_COLUMNS);
     let table = R::TABLE;
-    let mut statements = vec![format!(
-        // Rows are updated in place where a page has room.
+    // Rows are updated in place where a page has room.
+    format!(
         "CREATE TABLE {schema}.\"{table}\" ({columns}, PRIMARY KEY ({key})) WITH (fillfactor = 85)"
-    )];
-    for index in R::INDEXES {
-        statements.push(format!("CREATE INDEX ON {schema}.\"{table}\" {index}"));
-    }
-    statements
+    )
+}
+
+/// Statements that make the further indexes, where they are missing.
+pub(crate) fn indexes<R: TableRow>(schema: &str) -> Vec<String> {
+    let table = R::TABLE;
+    R::INDEXES
+        .iter()
+        .enumerate()
+        .map(|(number, index)| {
+            format!(
+                "CREATE INDEX IF NOT EXISTS \"{table}_{number}\" ON {schema}.\"{table}\" {index}"
+            )
+        })
+        .collect()
 }
 
 /// Rows of a table that a page of events changes: first the keys are named, then the rows loaded in one statement, then
@@ -520,9 +530,11 @@ macro_rules! tables {
             const ALL: &'static [$crate::table::TableInfo] = &[$($crate::table::TableInfo::of::<$row>()),+];
 
             fn create(schema: &str) -> Vec<String> {
-                let mut statements = Vec::new();
-                $( statements.extend($crate::table::create::<$row>(schema)); )+
-                statements
+                vec![$( $crate::table::create::<$row>(schema) ),+]
+            }
+
+            fn indexes(schema: &str) -> Vec<String> {
+                [$( $crate::table::indexes::<$row>(schema) ),+].concat()
             }
 
             async fn load(&mut self, connection: &mut sqlx::PgConnection, schema: &str) -> Result<(), sqlx::Error> {

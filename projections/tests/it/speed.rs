@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use kvit_domain::ids::TransactionId;
 use kvit_domain::ledger::{Account, TransactionKind};
+use kvit_projections::rebuild::{RebuildOptions, rebuild};
 use kvit_projections::{Projector, fold};
 
 use crate::world::World;
@@ -26,6 +27,7 @@ async fn a_rebuild_of_many_events() {
         }
     }
     world.flush().await;
+    let options = RebuildOptions::default();
     for projection in fold::all() {
         let name = projection.name();
         let projector = Projector::of(world.pool.clone(), vec![projection]).with_page(5_000);
@@ -35,6 +37,12 @@ async fn a_rebuild_of_many_events() {
         println!(
             "{name}: {} events in {seconds:.2} s, {:.0}/s",
             world.head,
+            world.head as f64 / seconds
+        );
+        let rebuilt = rebuild(&world.pool, name, &options, |_| {}).await.unwrap();
+        let seconds = rebuilt.elapsed.as_secs_f64();
+        println!(
+            "{name}: rebuilt in {seconds:.2} s, {:.0}/s",
             world.head as f64 / seconds
         );
     }
