@@ -11,6 +11,9 @@ use super::chain::metadata_text;
 
 /// Most events of one unit.
 const MAX_UNIT_EVENTS: usize = 10_000;
+/// Most bytes of payload and metadata of one event. The bus takes messages of 1 MiB with their envelope; a larger event
+/// would be in the log and could never be published.
+const MAX_EVENT_BYTES: usize = 768 * 1024;
 /// Most bytes of payload and metadata of one unit.
 const MAX_UNIT_BYTES: usize = 16 * 1024 * 1024;
 
@@ -76,9 +79,11 @@ impl Unit {
                 }
                 let text = metadata_text(&event.metadata)
                     .map_err(|error| LogFault::Fatal(error.to_string()))?;
-                bytes = bytes
-                    .saturating_add(event.payload.get().len())
-                    .saturating_add(text.len());
+                let event_bytes = event.payload.get().len().saturating_add(text.len());
+                if event_bytes > MAX_EVENT_BYTES {
+                    return refuse("an event is too large");
+                }
+                bytes = bytes.saturating_add(event_bytes);
                 metadata.push(text);
             }
         }

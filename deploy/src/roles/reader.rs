@@ -12,6 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 /// Reading has budgets of its own and ends far below this. Native code that does not is stuck, and only the end of the
 /// process frees its thread.
 const STUCK: Duration = Duration::from_secs(60);
+/// More than the reader's own defaults: on a machine under load a photo shall be read late rather than badly.
+const BUDGETS: ReadOptions = ReadOptions {
+    qr_budget: Duration::from_secs(5),
+    text_budget: Duration::from_secs(15),
+};
 /// Status of a process that ends itself so that the supervisor starts a fresh one.
 const EXIT_STUCK: i32 = 70;
 
@@ -51,7 +56,7 @@ fn work(config: &EngineConfig, queue: &std::sync::Mutex<mpsc::Receiver<Task>>) {
             return;
         };
         let read = match reader.take().map_or_else(|| Reader::init(config), Ok) {
-            Ok(mut ready) => match ready.read(&photo, &ReadOptions::default()) {
+            Ok(mut ready) => match ready.read(&photo, &BUDGETS) {
                 Ok(recognition) => {
                     reader = Some(ready);
                     Ok(recognition)

@@ -25,6 +25,7 @@ use tokio::sync::watch;
 
 use super::parts::Parts;
 use super::reader::Readers;
+use super::traced::Traced;
 use super::{RoleError, Tasks, checks, provider, sweeper};
 use crate::config::Config;
 use crate::shutdown::ShutdownToken;
@@ -177,7 +178,7 @@ fn consume(
     options: ConsumerOptions,
     shutdown: &ShutdownToken,
 ) {
-    let consumer = Consumer::new(parts.bus.clone(), handler, options);
+    let consumer = Consumer::new(parts.bus.clone(), Arc::new(Traced::new(handler)), options);
     let stop = stop_signal(shutdown);
     tasks.spawn(async move {
         consumer.run(stop).await;
