@@ -1,6 +1,6 @@
 //! A table of a read model, described once: its row type, its columns, and how rows travel many at a time.
 //!
-//! [`table!`] makes the row's struct and everything that the statements need; [`Rows`] and [`Appends`] collect what a
+//! `table!` makes the row's struct and everything that the statements need; [`Rows`] and [`Appends`] collect what a
 //! page of events does to a table and write it with one statement.
 
 use std::collections::hash_map::Entry;
@@ -51,14 +51,14 @@ pub trait TableRow: Clone + Send + Sync + Unpin + 'static {
     /// # Errors
     /// When a value cannot be encoded.
     fn bind_keys(keys: &[Self::Key]) -> Result<PgArguments, sqlx::Error>;
-    /// A row out of columns that [`columns`] has selected.
+    /// A row out of its columns, selected in their order.
     ///
     /// # Errors
     /// When a stored value is not of the expected type.
     fn read(row: &PgRow) -> Result<Self, sqlx::Error>;
 }
 
-/// Reads the column at `index`; for [`table!`].
+/// Reads the column at `index`; for `table!`.
 pub(crate) fn read_column<C: Column>(row: &PgRow, index: usize) -> Result<C, sqlx::Error> {
     C::from_wire(row.try_get::<Option<C::Wire>, _>(index)?).map_err(|why| {
         sqlx::Error::ColumnDecode {

@@ -52,7 +52,12 @@ table! {
         /// When it expires if nobody finishes it.
         expires_at: DateTime<Utc>,
     }
-    indexes ["(user_id, requested_at DESC)", "(state, requested_at DESC)", "(requested_at DESC, job_id DESC)"]
+    indexes [
+        "(user_id, requested_at DESC)",
+        "(state, requested_at DESC)",
+        "(requested_at DESC, job_id DESC)",
+        "(expires_at) WHERE state IN ('pending', 'processing')"
+    ]
 }
 
 tables! {

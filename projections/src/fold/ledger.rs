@@ -77,7 +77,7 @@ table! {
         /// When nothing was left of it.
         closed_at: Option<DateTime<Utc>>,
     }
-    indexes ["(wallet_id, placed_at)"]
+    indexes ["(wallet_id, placed_at)", "(expires_at) WHERE state = 'active'"]
 }
 
 table! {

@@ -1,5 +1,6 @@
 //! Each read model out of a realistic history.
 
+use chrono::TimeDelta;
 use kvit_domain::ids::{ReceiptId, WalletId};
 use kvit_domain::job::{JobCommand, JobState};
 use kvit_domain::money::Currency;
@@ -7,7 +8,7 @@ use kvit_domain::payout::{PayoutCommand, PayoutState};
 use kvit_domain::receipt::{Corrections, ReceiptCommand, ReceiptState, Verdict};
 use kvit_domain::rules::ReasonCode;
 use kvit_domain::user::UserCommand;
-use kvit_projections::queries::{campaigns, health, jobs, ledger, payouts, receipts, users};
+use kvit_projections::queries::{campaigns, due, health, jobs, ledger, payouts, receipts, users};
 
 use crate::world::{World, busy_world, campaign_id, day, uah, version};
 
@@ -336,10 +337,7 @@ async fn a_user_is_found_by_the_hash_of_the_phone_until_forgotten() {
         (page.items.len(), page.items[0].state.as_str()),
         (1, "active")
     );
-    assert_eq!(
-        page.items[0].last_seen,
-        world.clock - chrono::TimeDelta::seconds(1)
-    );
+    assert_eq!(page.items[0].last_seen, world.clock - TimeDelta::seconds(1));
     let actor = person.actor();
     world
         .run(person.id, &actor, &mut person.user, &UserCommand::Forget {})
@@ -411,4 +409,24 @@ async fn what_does_not_exist_is_none_and_not_a_fault() {
             .data
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn what_the_clock_makes_due_is_listed_and_what_has_ended_is_not() {
+    let mut world = World::new().await;
+    world.campaign();
+    let mut person = world.person();
+    world.reward(&mut person, 200);
+    let (_, payout) = world.payout(&mut person, None, 100);
+    let (ended, mut other) = world.payout(&mut person, None, 100);
+    world.failed(&mut person, ended, &mut other);
+    let (job_id, _) = world.job(&person, 50);
+    world.settle().await;
+    let soon = world.clock + TimeDelta::minutes(1);
+    assert_eq!(due::jobs(&world.pool, soon, 10).await.unwrap(), []);
+    assert_eq!(due::holds(&world.pool, soon, 10).await.unwrap(), []);
+    let late = world.clock + TimeDelta::days(31);
+    assert_eq!(due::jobs(&world.pool, late, 10).await.unwrap(), [job_id]);
+    let hold = (person.wallet_id, payout.hold_id.unwrap());
+    assert_eq!(due::holds(&world.pool, late, 10).await.unwrap(), [hold]);
 }
