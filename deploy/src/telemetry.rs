@@ -62,7 +62,10 @@ impl Telemetry {
             .as_deref()
             .map(|endpoint| tracer_provider(endpoint, config.app_env, role))
             .transpose()?;
-        let filter = EnvFilter::new(format!("sqlx=warn,{}", config.log.level));
+        // Clients of HTTP tell addresses at debug level, and a Bot API address holds the bot's token.
+        let quiet =
+            "sqlx=warn,async_nats=warn,hyper=info,hyper_util=info,reqwest=info,teloxide_core=info";
+        let filter = EnvFilter::new(format!("{quiet},{}", config.log.level));
         let lines = match config.log.format {
             LogFormat::Text => fmt::layer()
                 .with_writer(std::io::stderr)
