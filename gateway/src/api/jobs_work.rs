@@ -29,6 +29,7 @@ pub struct NewJob {
     /// The price, held on the user's wallet of this currency until the job ends.
     pub estimate: AmountInput,
     /// When the job expires if nobody finishes it.
+    #[serde(deserialize_with = "crate::http::extract::plausible")]
     pub expires_at: DateTime<Utc>,
 }
 

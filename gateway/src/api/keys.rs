@@ -117,7 +117,7 @@ pub struct NewKey {
     #[schema(example = 600)]
     pub per_minute: u32,
     /// When it ends by itself.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::http::extract::plausible_or_none")]
     pub expires_at: Option<DateTime<Utc>>,
 }
 

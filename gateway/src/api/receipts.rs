@@ -44,8 +44,10 @@ pub struct ReceiptQuery {
     #[param(example = "no_eligible_product")]
     reason: Option<String>,
     /// Submitted at this time or later.
+    #[serde(default, deserialize_with = "crate::http::extract::plausible_or_none")]
     from: Option<DateTime<Utc>>,
     /// Submitted before this time.
+    #[serde(default, deserialize_with = "crate::http::extract::plausible_or_none")]
     to: Option<DateTime<Utc>>,
     /// From `links.next`.
     cursor: Option<String>,

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use kvit_domain::money::Currency;
 use kvit_projections::column::Wide;
 use kvit_projections::queries::daily::{self, CountedMoney, DailyReport};
@@ -417,7 +417,9 @@ pub async fn daily_report(
         None => (date.as_str(), likes_csv(&headers)),
     };
     let day = NaiveDate::parse_from_str(date, "%Y-%m-%d")
-        .map_err(|_| Problem::new("invalid_path", "a day such as 2026-11-20 is expected"))?;
+        .ok()
+        .filter(|day| (1970..=9999).contains(&day.year()))
+        .ok_or_else(|| Problem::new("invalid_path", "a day such as 2026-11-20 is expected"))?;
     read.reach(&gateway, &[DAILY]).await?;
     let answer = daily::daily_report(&gateway.pool, day).await?;
     let view = shown(answer.data)?;

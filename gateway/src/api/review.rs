@@ -69,7 +69,7 @@ pub struct FieldCorrections {
     #[schema(example = 9530)]
     pub total_minor: Option<i64>,
     /// Time of the purchase, the shop's local time without a zone.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::http::extract::plausible_or_none")]
     #[schema(value_type = Option<String>, example = "2026-11-18T15:31:00")]
     pub purchased_at: Option<NaiveDateTime>,
     /// Merchant.

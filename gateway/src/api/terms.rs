@@ -70,10 +70,10 @@ pub struct Terms {
     #[schema(example = 7)]
     pub window_days: u16,
     /// First day on which a purchase counts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::http::extract::plausible_or_none")]
     pub starts_on: Option<NaiveDate>,
     /// Last day on which a purchase counts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::http::extract::plausible_or_none")]
     pub ends_on: Option<NaiveDate>,
     /// What must have been bought.
     pub products: ProductTerms,

@@ -62,8 +62,10 @@ pub async fn wallet(
 #[into_params(parameter_in = Query)]
 pub struct MomentQuery {
     /// What was booked up to and including this time.
+    #[serde(default, deserialize_with = "crate::http::extract::plausible_or_none")]
     booked_at: Option<DateTime<Utc>>,
     /// What counts up to and including this day, whenever it was booked.
+    #[serde(default, deserialize_with = "crate::http::extract::plausible_or_none")]
     value_date: Option<NaiveDate>,
 }
 

@@ -91,9 +91,12 @@ impl Listing {
         if head.first() != Some(&VERSION) || head.get(1..) != Some(self.binding().as_slice()) {
             return Err(invalid());
         }
-        String::from_utf8(place.to_vec())
-            .map(Some)
-            .map_err(|_| invalid())
+        let place = String::from_utf8(place.to_vec()).map_err(|_| invalid())?;
+        // Whoever computes a binding can put anything inside; a database must not stumble over it.
+        if place.chars().any(char::is_control) {
+            return Err(invalid());
+        }
+        Ok(Some(place))
     }
 
     /// The address of the page that a cursor begins, filters and limit kept.

@@ -1,13 +1,18 @@
 //! Extractors whose refusals are problems like any other.
 
+use std::ops::RangeInclusive;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path as AxumPath, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use chrono::Datelike;
 use kvit_domain::event::Position;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::problem::{Answer, Problem};
 
@@ -76,7 +81,71 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
         }
     })?;
     reader.end().map_err(|error| syntax(&error))?;
+    if holds_nul(bytes) {
+        return Err(Problem::new(
+            "invalid_body",
+            "the character U+0000 is not accepted in any text",
+        ));
+    }
     Ok(value)
+}
+
+/// Whether a text of the body holds U+0000, which JSON can write and the database cannot store.
+fn holds_nul(json: &[u8]) -> bool {
+    fn inside(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(items) => items.iter().any(inside),
+            Value::Object(fields) => fields
+                .iter()
+                .any(|(name, value)| name.contains('\0') || inside(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    // Almost no body has such an escape, so almost none is read a second time.
+    let escape = b"\\u0000";
+    json.windows(escape.len()).any(|window| window == escape)
+        && serde_json::from_slice(json).is_ok_and(|value: Value| inside(&value))
+}
+
+/// Years that a date of a caller may have. Beyond them databases and calendars differ about what can be written.
+const YEARS: RangeInclusive<i32> = 1970..=9999;
+
+/// Reads a date or time of a plausible year, for `#[serde(deserialize_with = "…")]`.
+pub fn plausible<'de, D, T>(reader: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Datelike,
+{
+    let value = T::deserialize(reader)?;
+    if YEARS.contains(&value.year()) {
+        return Ok(value);
+    }
+    Err(D::Error::custom(format!(
+        "a year from {} to {} is expected",
+        YEARS.start(),
+        YEARS.end()
+    )))
+}
+
+/// The same for a field that may be absent.
+pub fn plausible_or_none<'de, D, T>(reader: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Datelike,
+{
+    let value = Option::<T>::deserialize(reader)?;
+    if value
+        .as_ref()
+        .is_none_or(|value| YEARS.contains(&value.year()))
+    {
+        return Ok(value);
+    }
+    Err(D::Error::custom(format!(
+        "a year from {} to {} is expected",
+        YEARS.start(),
+        YEARS.end()
+    )))
 }
 
 fn syntax(error: &serde_json::Error) -> Problem {
@@ -111,6 +180,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Answer<Self> {
         let mut kept = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in query_pairs(parts) {
+            if value.contains('\0') {
+                return Err(
+                    Problem::new("invalid_query", "the character U+0000 is not accepted")
+                        .field(name, "is not text"),
+                );
+            }
             if name != AT_LEAST {
                 kept.append_pair(&name, &value);
             }
@@ -162,6 +237,12 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        if parts.uri.path().contains("%00") {
+            return Err(Problem::new(
+                "invalid_path",
+                "the character U+0000 is not accepted",
+            ));
+        }
         AxumPath::<T>::from_request_parts(parts, state)
             .await
             .map(|path| Self(path.0))
@@ -172,8 +253,6 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, Deserialize)]

@@ -303,7 +303,7 @@ async fn every_page_refuses_a_forged_cursor_and_a_limit_out_of_bounds() {
             continue;
         }
         lists += 1;
-        for forged in ["x", "AQAAAAAAAAA", "%00"] {
+        for forged in ["x", "AQAAAAAAAAA", "%01"] {
             let got = world
                 .get(&format!("{}?cursor={forged}", operation.address()))
                 .admin()

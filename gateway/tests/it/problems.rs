@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use kvit_gateway::Settings;
+use serde_json::json;
 
 use crate::world::{ADMIN, World};
 
@@ -152,4 +153,54 @@ async fn every_answer_carries_the_headers_that_keep_a_browser_careful() {
         got.header("traceparent")
             .contains("4bf92f3577b34da6a3ce929d0e0e4736")
     );
+}
+
+#[tokio::test]
+async fn what_no_database_can_store_is_refused_at_the_door() {
+    let world = World::new().await;
+    let user = world.shopper(1).await;
+    let far = "+262000-01-01";
+    for (path, code) in [
+        ("/v1/wallets/%00".to_owned(), "invalid_path"),
+        ("/v1/receipts?state=%00".to_owned(), "invalid_query"),
+        (
+            format!("/v1/receipts?from=%2B{}T00:00:00Z", &far[1..]),
+            "invalid_query",
+        ),
+        (
+            format!("/v1/wallets/{user}:UAH/balance?value_date=0001-01-01"),
+            "invalid_query",
+        ),
+        ("/v1/reports/daily/0001-01-01".to_owned(), "invalid_path"),
+        (
+            format!("/v1/reports/daily/%2B{}", &far[1..]),
+            "invalid_path",
+        ),
+    ] {
+        let got = world.get(&path).admin().send().await;
+        assert_eq!(got.refusal(), (400, code.into()), "{path}");
+    }
+    let key =
+        json!({ "name": "a", "scopes": ["viewer"], "expires_at": format!("{far}T00:00:00Z") });
+    let job = json!({
+        "user_id": user, "kind": "a", "estimate": { "minor": 1, "currency": "UAH" },
+        "expires_at": "0001-01-01T00:00:00Z",
+    });
+    let nul = json!({ "name": "a\0b", "scopes": ["viewer"] });
+    for (path, body) in [
+        ("/v1/api-keys", key),
+        ("/v1/jobs", job),
+        ("/v1/api-keys", nul),
+    ] {
+        let got = world.post(path).admin().once("k").json(&body).send().await;
+        assert_eq!(got.refusal(), (422, "invalid_body".into()), "{path} {body}");
+    }
+    let ended = world
+        .post("/v1/api-keys/%00/revoke")
+        .admin()
+        .once("k")
+        .json(&json!({ "reason": "a" }))
+        .send()
+        .await;
+    assert_eq!(ended.refusal(), (400, "invalid_path".into()));
 }
