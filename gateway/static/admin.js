@@ -267,7 +267,7 @@ function payoutAction(payout) {
       say(`A new payout was requested: ${next.id}`, "good");
     }) }, "Pay again");
   }
-  if (payout.state === "in_review") return el("button", { type: "button", onclick: () => resolution(payout) }, "Resolve");
+  if (["in_review", "unknown"].includes(payout.state)) return el("button", { type: "button", onclick: () => resolution(payout) }, "Resolve");
   return "";
 }
 

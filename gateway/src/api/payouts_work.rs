@@ -63,7 +63,7 @@ pub struct PayoutResolution {
     pub reason: String,
 }
 
-/// Say how a payout in review really ended
+/// Say how a payout that is unknown or in review really ended
 ///
 /// `paid` captures the hold; otherwise the hold is released.
 #[utoipa::path(post, path = "/v1/payouts/{payout_id}/resolution", tag = "payouts", request_body = PayoutResolution,
