@@ -10,8 +10,9 @@ pub struct Photos;
 fn refusal(error: &IntakeError) -> Rejection {
     let code = match error {
         IntakeError::TooLarge { .. } => "payload_too_large",
-        IntakeError::UnsupportedType { .. } => "unsupported_type",
-        _ => "not_an_image",
+        // A text file is not a damaged photo, and its sender must not be told so.
+        IntakeError::UnsupportedType { .. } | IntakeError::NotAnImage => "unsupported_type",
+        IntakeError::Truncated | IntakeError::TooManyPixels => "not_an_image",
     };
     Rejection::new(code, error.to_string())
         .with("cause", error.code())

@@ -13,4 +13,5 @@
 )]
 
 mod chaos;
+mod scenes;
 mod support;

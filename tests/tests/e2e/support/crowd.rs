@@ -1,5 +1,7 @@
 //! People and their photos.
 
+use std::time::{Duration, Instant};
+
 use chrono::{TimeDelta, Utc};
 use kvit_adapters::sandbox::client::{Attachment, ContactOf, SandboxClient};
 use kvit_adapters::sandbox::telegram::{ChatMessage, NewPerson};
@@ -7,7 +9,7 @@ use kvit_domain::rules::kyiv_local;
 use kvit_ocr::samples::{Degradation, Layout, SampleItem, SampleSpec, product, render};
 use sha2::{Digest, Sha256};
 
-use super::until;
+use super::{PATIENCE, until};
 
 /// What must come of a photo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,11 +193,25 @@ impl Shopper {
 
     /// Waits for a message of the bot that shows these words.
     pub async fn sees(&self, telegram: &SandboxClient, words: &str) -> ChatMessage {
-        until(words, || async {
-            let mut chat = self.chat(telegram).await.into_iter();
-            chat.find(|message| message.text().contains(words))
-        })
-        .await
+        let begun = Instant::now();
+        loop {
+            let chat = self.chat(telegram).await;
+            let texts: Vec<_> = chat
+                .iter()
+                .map(|message| message.text().to_owned())
+                .collect();
+            if let Some(message) = chat
+                .into_iter()
+                .find(|message| message.text().contains(words))
+            {
+                return message;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE / 2,
+                "nobody said `{words}`: {texts:#?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Does something and waits for the bot's next message.

@@ -1,5 +1,6 @@
 //! What the scenes are played with.
 
+pub mod api;
 pub mod crowd;
 pub mod platform;
 pub mod verdict;
@@ -33,6 +34,9 @@ pub fn seed(scene: &str) -> u64 {
     seed
 }
 
+/// How long a person waits for the bot, on a busy machine.
+const A_PERSONS_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Looks until there is something to see; panics with `what` when there never is.
 pub async fn until<T, F, A>(what: &str, mut look: F) -> T
 where
@@ -44,7 +48,10 @@ where
         if let Some(seen) = look().await {
             return seen;
         }
-        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(
+            begun.elapsed() < A_PERSONS_PATIENCE,
+            "waited in vain for {what}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

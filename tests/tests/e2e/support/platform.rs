@@ -1,6 +1,5 @@
 //! Processes of the platform: starting, killing, reading what they say.
 
-use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -96,6 +95,7 @@ impl Drop for Home {
 pub struct Program {
     child: Child,
     said: Arc<Mutex<String>>,
+    reading: std::thread::JoinHandle<()>,
 }
 
 impl Program {
@@ -131,7 +131,7 @@ impl Program {
             args.first().copied().unwrap_or_default(),
         );
         let (name, pid) = (name.to_owned(), child.id());
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             use std::io::Write;
             let mut file = std::fs::OpenOptions::new()
                 .create(true)
@@ -145,7 +145,11 @@ impl Program {
                 memory.push('\n');
             }
         });
-        Self { child, said }
+        Self {
+            child,
+            said,
+            reading,
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -158,6 +162,15 @@ impl Program {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// All that it said until its end.
+    pub async fn all_said(&self) -> String {
+        until("the last words", || async {
+            self.reading.is_finished().then_some(())
+        })
+        .await;
+        self.said()
     }
 
     /// The first line with these words.
@@ -331,19 +344,5 @@ impl Outside {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()
-    }
-}
-
-/// Waits until the process with this number is gone.
-pub async fn gone(pid: u32) {
-    until("a killed process to go", || async {
-        (!Path::new("/proc").join(pid.to_string()).exists()).then_some(())
-    })
-    .await;
-}
-
-impl fmt::Display for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {}", self.pid())
     }
 }

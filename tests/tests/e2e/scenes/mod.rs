@@ -1,0 +1,7 @@
+//! What people meet.
+
+mod configuration;
+mod degraded;
+mod mistakes;
+mod shopper;
+mod webhook;

@@ -1,0 +1,58 @@
+//! The HTTP API with the first key.
+
+use serde_json::Value;
+
+use super::platform::Home;
+
+/// A caller of the gateway with all scopes.
+pub struct Api {
+    base: String,
+    key: String,
+    http: reqwest::Client,
+}
+
+impl Api {
+    pub fn new(home: &Home, base: &str) -> Self {
+        let http = reqwest::Client::builder()
+            .timeout(std::time::Duration::from_secs(30))
+            .build()
+            .unwrap();
+        Self {
+            base: base.to_owned(),
+            key: home.secret("KVIT_BOOTSTRAP_API_KEY"),
+            http,
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    pub async fn get(&self, path: &str) -> reqwest::Response {
+        self.http
+            .get(self.url(path))
+            .bearer_auth(&self.key)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// The body of a successful answer.
+    pub async fn read(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// A change under an idempotency key.
+    pub async fn post(&self, path: &str, key: &str, body: &Value) -> reqwest::Response {
+        let request = self.http.post(self.url(path)).bearer_auth(&self.key);
+        request
+            .header("Idempotency-Key", key)
+            .json(body)
+            .send()
+            .await
+            .unwrap()
+    }
+}
