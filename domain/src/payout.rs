@@ -91,6 +91,13 @@ pub enum PayoutEvent {
         /// The bill.
         bill_id: String,
     },
+    /// A person found out what had happened; the outcome follows in the same append.
+    ReviewDecided {
+        /// Whether the money moved.
+        paid: bool,
+        /// How they know.
+        reason: String,
+    },
     /// A person must look: the hold stays.
     SentToReview {
         /// Why.
@@ -136,6 +143,8 @@ pub enum PayoutCommand {
     },
     /// Give it to a person.
     SendToReview { reason: String },
+    /// What the person found out.
+    DecideReview { paid: bool, reason: String },
 }
 
 /// Where a payout stands.
@@ -270,6 +279,7 @@ impl Payout {
                 self.retry_at = retry_at;
             }
             PayoutEvent::PayoutReversed { .. } => self.state = PayoutState::Reversed,
+            PayoutEvent::ReviewDecided { .. } => {}
             PayoutEvent::SentToReview { .. } => self.state = PayoutState::InReview,
         }
     }
@@ -416,6 +426,36 @@ impl Decide for Payout {
                     _ => Err(self.refuse("failed")),
                 }
             }
+            C::DecideReview { paid, reason } => {
+                if reason.trim().is_empty() {
+                    return Err(Rejection::new("review_reason_required", "say how you know"));
+                }
+                if !matches!(self.state, S::Unknown | S::InReview) {
+                    return Err(self.refuse("decided by a person"));
+                }
+                let outcome = match (paid, self.bill_id.clone()) {
+                    (true, Some(bill_id)) => E::PayoutSucceeded {
+                        bill_id,
+                        paid_at: None,
+                    },
+                    (true, None) => {
+                        return Err(self.refuse("paid, since no bill was made"));
+                    }
+                    (false, _) => E::PayoutFailed {
+                        attempt: self.attempt,
+                        code: "decided_by_operator".to_owned(),
+                        is_final: true,
+                        retry_at: None,
+                    },
+                };
+                Ok(vec![
+                    E::ReviewDecided {
+                        paid,
+                        reason: bounded(reason),
+                    },
+                    outcome,
+                ])
+            }
             C::SendToReview { reason } => match self.state {
                 S::Held | S::Created | S::Sent | S::Unknown => Ok(vec![E::SentToReview {
                     reason: bounded(reason),
@@ -450,6 +490,7 @@ aggregate!(
         PayoutSucceeded,
         PayoutFailed,
         PayoutReversed,
+        ReviewDecided,
         SentToReview,
     }
 );
@@ -632,6 +673,37 @@ mod tests {
         assert_eq!(
             run(&mut payout, &other).unwrap_err().code,
             "idempotency_conflict"
+        );
+    }
+
+    #[test]
+    fn a_person_ends_an_unknown_payout_with_a_reason_and_no_other() {
+        let decide = |paid, reason: &str| PayoutCommand::DecideReview {
+            paid,
+            reason: reason.into(),
+        };
+        let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
+        assert_eq!(
+            run(&mut payout, &decide(true, " ")).unwrap_err().code,
+            "review_reason_required"
+        );
+        assert_eq!(
+            run(&mut payout, &decide(true, "the provider's statement")),
+            Ok(2)
+        );
+        assert_eq!(payout.state, PayoutState::Succeeded);
+        let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
+        assert_eq!(
+            run(&mut payout, &decide(false, "the provider's statement")),
+            Ok(2)
+        );
+        assert_eq!(payout.state, PayoutState::Failed);
+        assert!(
+            run(
+                &mut given(&[request(), created(1), sent(1)]),
+                &decide(true, "x")
+            )
+            .is_err()
         );
     }
 

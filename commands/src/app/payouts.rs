@@ -143,7 +143,7 @@ impl App {
         &self,
         payout_id: PayoutId,
         context: &Context,
-    ) -> Result<PayoutId, CommandError> {
+    ) -> Result<(PayoutId, Done), CommandError> {
         let payout = self.payout(payout_id).await?;
         let terms = terms_of(&payout)?;
         if payout.state != PayoutState::Failed {
@@ -155,9 +155,10 @@ impl App {
             .into());
         }
         let next = next_payout_id(payout_id);
-        self.request_payout(next, terms.user_id, terms.amount, terms.receipt_id, context)
+        let done = self
+            .request_payout(next, terms.user_id, terms.amount, terms.receipt_id, context)
             .await?;
-        Ok(next)
+        Ok((next, done))
     }
 
     /// A person's decision on a payout that cannot be resolved by asking.
@@ -171,38 +172,25 @@ impl App {
         reason: String,
         context: &Context,
     ) -> Result<Done, CommandError> {
-        if reason.trim().is_empty() {
-            return Err(Rejection::new("review_reason_required", "say why").into());
-        }
-        let payout = self.payout(payout_id).await?;
-        terms_of(&payout)?;
-        if !matches!(payout.state, PayoutState::InReview | PayoutState::Unknown) {
-            return Err(Rejection::new(
-                "invalid_state",
-                "only an unknown payout can be resolved by a person",
-            )
-            .with("state", payout.state.code())
-            .into());
-        }
-        match (paid, payout.bill_id.clone()) {
-            (true, Some(bill_id)) => {
-                self.payout_succeeded(payout_id, bill_id, None, context)
-                    .await
-            }
-            (true, None) => {
-                Err(Rejection::new("invalid_state", "no bill was made, so nothing was paid").into())
-            }
-            (false, _) => {
-                self.payout_failed(
-                    payout_id,
-                    payout.attempt,
-                    format!("operator: {reason}"),
-                    None,
-                    context,
-                )
-                .await
-            }
-        }
+        let effect = if paid {
+            Effect::Capture
+        } else {
+            Effect::Release
+        };
+        let body = (payout_id, paid, &reason);
+        let command = PayoutCommand::DecideReview {
+            paid,
+            reason: reason.clone(),
+        };
+        self.end_payout(
+            payout_id,
+            &command,
+            effect,
+            "resolve_payout",
+            &body,
+            context,
+        )
+        .await
     }
 
     /// The number in the clear, for the provider's call only.
@@ -246,44 +234,20 @@ impl App {
         paid_at: Option<NaiveDateTime>,
         context: &Context,
     ) -> Result<Done, CommandError> {
-        let payout = self.payout(payout_id).await?;
-        let terms = terms_of(&payout)?;
-        let hold_id = payout
-            .hold_id
-            .ok_or_else(|| CommandError::Fatal("a payout has no hold".into()))?;
-        let transaction = Transaction::simple(
-            TransactionId::derived("payout", &payout_id.to_string()),
-            TransactionKind::Payout,
-            Account::Wallet(terms.wallet_id),
-            Account::PayoutsClearing(terms.provider),
-            terms.amount,
-            self.today(),
-            payout_id.to_string(),
-        );
-        let (id, wallet) = (payout_id.to_string(), terms.wallet_id.to_string());
-        let streams = Streams::new().with::<Payout>(&id).with::<Wallet>(&wallet);
         let body = (payout_id, &bill_id);
-        let committed = self
-            .transact(streams, context, "payout_succeeded", &body, |unit| {
-                let command = PayoutCommand::Succeed {
-                    bill_id: bill_id.clone(),
-                    paid_at,
-                };
-                if unit.run::<Payout>(&id, &command)? > 0 {
-                    let transaction = transaction.clone();
-                    unit.run::<Wallet>(
-                        &wallet,
-                        &WalletCommand::Capture {
-                            hold_id,
-                            transaction,
-                            release_rest: true,
-                        },
-                    )?;
-                }
-                Ok(())
-            })
-            .await?;
-        Ok(Done::from(&committed))
+        let command = PayoutCommand::Succeed {
+            bill_id: bill_id.clone(),
+            paid_at,
+        };
+        self.end_payout(
+            payout_id,
+            &command,
+            Effect::Capture,
+            "payout_succeeded",
+            &body,
+            context,
+        )
+        .await
     }
 
     /// Proven: this attempt moved nothing. Without `retry_at` it was the last one and the hold is released.
@@ -295,32 +259,87 @@ impl App {
         retry_at: Option<DateTime<Utc>>,
         context: &Context,
     ) -> Result<Done, CommandError> {
+        let is_final = retry_at.is_none();
+        let body = (payout_id, attempt, &code);
+        let command = PayoutCommand::Fail {
+            attempt,
+            code: code.clone(),
+            is_final,
+            retry_at,
+        };
+        let effect = if is_final {
+            Effect::Release
+        } else {
+            Effect::Keep
+        };
+        self.end_payout(payout_id, &command, effect, "payout_failed", &body, context)
+            .await
+    }
+
+    /// A step of the payout and what it does to the hold, in one append.
+    async fn end_payout<B: serde::Serialize + Sync>(
+        &self,
+        payout_id: PayoutId,
+        command: &PayoutCommand,
+        effect: Effect,
+        kind: &str,
+        body: &B,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
         let payout = self.payout(payout_id).await?;
         let terms = terms_of(&payout)?;
         let hold_id = payout
             .hold_id
             .ok_or_else(|| CommandError::Fatal("a payout has no hold".into()))?;
+        let on_wallet = match effect {
+            Effect::Capture => Some(WalletCommand::Capture {
+                hold_id,
+                transaction: self.payout_transaction(payout_id, terms),
+                release_rest: true,
+            }),
+            Effect::Release => Some(WalletCommand::Release {
+                hold_id,
+                reason: ReleaseReason::Failed,
+            }),
+            Effect::Keep => None,
+        };
         let (id, wallet) = (payout_id.to_string(), terms.wallet_id.to_string());
         let streams = Streams::new().with::<Payout>(&id).with::<Wallet>(&wallet);
-        let body = (payout_id, attempt, &code);
-        let is_final = retry_at.is_none();
         let committed = self
-            .transact(streams, context, "payout_failed", &body, |unit| {
-                let command = PayoutCommand::Fail {
-                    attempt,
-                    code: code.clone(),
-                    is_final,
-                    retry_at,
-                };
-                if unit.run::<Payout>(&id, &command)? > 0 && is_final {
-                    let reason = ReleaseReason::Failed;
-                    unit.run::<Wallet>(&wallet, &WalletCommand::Release { hold_id, reason })?;
+            .transact(streams, context, kind, body, |unit| {
+                if unit.run::<Payout>(&id, command)? > 0
+                    && let Some(on_wallet) = &on_wallet
+                {
+                    unit.run::<Wallet>(&wallet, on_wallet)?;
                 }
                 Ok(())
             })
             .await?;
         Ok(Done::from(&committed))
     }
+
+    fn payout_transaction(&self, payout_id: PayoutId, terms: &PayoutTerms) -> Transaction {
+        Transaction::simple(
+            TransactionId::derived("payout", &payout_id.to_string()),
+            TransactionKind::Payout,
+            Account::Wallet(terms.wallet_id),
+            Account::PayoutsClearing(terms.provider),
+            terms.amount,
+            self.today(),
+            payout_id.to_string(),
+        )
+    }
+}
+
+/// What a step of a payout does to its hold.
+#[derive(Clone, Copy)]
+enum Effect {
+    /// It becomes a booking.
+    Capture,
+    /// It is given up.
+    Release,
+    /// It stays.
+    Keep,
 }
 
 fn terms_of(payout: &Payout) -> Result<&PayoutTerms, CommandError> {

@@ -5,6 +5,7 @@
 
 mod checks;
 mod dead;
+mod hints;
 pub mod parts;
 mod photos;
 mod provider;

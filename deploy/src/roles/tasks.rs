@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use super::parts::Parts;
 use super::reader::Readers;
 use super::traced::Traced;
-use super::{RoleError, Tasks, checks, provider, sweeper};
+use super::{RoleError, Tasks, checks, hints, provider, sweeper};
 use crate::config::Config;
 use crate::shutdown::ShutdownToken;
 use crate::telemetry::Telemetry;
@@ -106,8 +106,17 @@ pub fn worker(
     ];
     match provider::portmone(config)? {
         Some(provider) => {
-            let options = payout_options(config);
-            handlers.push(Arc::new(PayoutWorker::new(app.clone(), provider, options)));
+            let worker = Arc::new(PayoutWorker::new(
+                app.clone(),
+                provider,
+                payout_options(config),
+            ));
+            let (parts, hinted, token) = (Arc::clone(parts), Arc::clone(&worker), shutdown.clone());
+            tasks.spawn(async move {
+                hints::run(parts, hinted, token).await;
+                Ok(())
+            });
+            handlers.push(worker);
         }
         None => tracing::warn!("Portmone is not configured: payouts wait"),
     }

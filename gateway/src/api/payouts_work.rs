@@ -38,16 +38,15 @@ pub async fn retry_payout(
     State(gateway): State<Gateway>,
     Path(payout_id): Path<Uuid>,
 ) -> Answer<Response> {
-    let next = gateway
+    let (next, done) = gateway
         .app
         .retry_payout(PayoutId(payout_id), &write.context)
         .await?;
-    let position = gateway.app.head().await?;
     Ok(created(
         &format!("/v1/payouts/{next}"),
         NextPayout {
             id: next.0,
-            position,
+            position: done.position,
         },
     ))
 }

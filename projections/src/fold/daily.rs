@@ -524,7 +524,8 @@ impl Day<'_> {
             PayoutEvent::SentToReview { .. } => Some("sent_to_review"),
             PayoutEvent::FundsHeld { .. }
             | PayoutEvent::PayoutCreated { .. }
-            | PayoutEvent::PayoutSent { .. } => None,
+            | PayoutEvent::PayoutSent { .. }
+            | PayoutEvent::ReviewDecided { .. } => None,
         };
         if let Some(detail) = detail {
             self.add(figure::PAYOUTS, &format!("{provider}:{detail}"), 1, money);

@@ -182,6 +182,7 @@ impl Fold for Payouts {
                 }
             }
             PayoutEvent::PayoutReversed { .. } => row.finished_at = Some(event.recorded_at),
+            PayoutEvent::ReviewDecided { .. } => {}
             PayoutEvent::SentToReview { reason } => row.reason = Some(reason),
         }
         Ok(())
@@ -191,7 +192,7 @@ impl Fold for Payouts {
 /// The state that an event leads to; none when the state stays.
 pub(crate) const fn state_after(change: &PayoutEvent) -> Option<PayoutState> {
     Some(match change {
-        PayoutEvent::PayoutRequested { .. } => return None,
+        PayoutEvent::PayoutRequested { .. } | PayoutEvent::ReviewDecided { .. } => return None,
         PayoutEvent::FundsHeld { .. }
         | PayoutEvent::PayoutFailed {
             is_final: false, ..
