@@ -110,10 +110,11 @@ DECLARE
     last_hash     bytea;
     last_time     timestamptz;
     refused_units int[];
-    positions     bigint[];
+    -- Of the stored events, in order: index among the events given, sequence, hash.
+    kept          int[];
     sequences     bigint[];
-    times         timestamptz[];
     hashes        bytea[];
+    count         int := 0;
     slice         int;
     sequence      bigint;
     stored        boolean;
@@ -148,13 +149,6 @@ BEGIN
            ) s
      WHERE s.found <> s.expected;
 
-    -- One entry for each event, null where the event is refused. Assigning beyond the end of an empty array would begin
-    -- it there, and unnest below pairs entries by their order and not by their index.
-    positions := array_fill(NULL::bigint, ARRAY[cardinality(event_ids)]);
-    sequences := positions;
-    times := array_fill(NULL::timestamptz, ARRAY[cardinality(event_ids)]);
-    hashes := array_fill(NULL::bytea, ARRAY[cardinality(event_ids)]);
-
     last_time := greatest(clock_timestamp(), last_time + interval '1 microsecond') - interval '1 microsecond';
     FOR i IN 1 .. cardinality(event_ids) LOOP
         IF event_slice[i] IS DISTINCT FROM slice THEN
@@ -174,27 +168,25 @@ BEGIN
                 || int4send(octet_length(event_versions[i])) || convert_to(event_versions[i], 'UTF8')
                 || int4send(octet_length(event_payload[i])) || convert_to(event_payload[i], 'UTF8')
                 || int4send(octet_length(event_metadata[i])) || convert_to(event_metadata[i], 'UTF8'));
-            positions[i] := last_position;
-            sequences[i] := sequence;
-            times[i] := last_time;
-            hashes[i] := last_hash;
-            IF first_position IS NULL THEN
+            count := count + 1;
+            kept[count] := i;
+            sequences[count] := sequence;
+            hashes[count] := last_hash;
+            IF count = 1 THEN
                 first_position := last_position;
                 first_recorded_at := last_time;
             END IF;
         END IF;
     END LOOP;
 
-    IF first_position IS NOT NULL THEN
-        INSERT INTO public.events (position, event_id, aggregate_type, aggregate_id, sequence, event_type,
-                                   event_version, payload, metadata, recorded_at, hash)
-        SELECT n.position, n.event_id, slice_type[n.slice], slice_id[n.slice], n.sequence, n.event_type,
-               n.event_version, n.payload::json, n.metadata::json, n.recorded_at, n.hash
-          FROM unnest(positions, event_ids, event_slice, sequences, event_types, event_versions, event_payload,
-                      event_metadata, times, hashes)
-            AS n (position, event_id, slice, sequence, event_type, event_version, payload, metadata, recorded_at, hash)
-         WHERE n.position IS NOT NULL;
-    END IF;
+    -- Subscripts instead of one unnest over all arrays, which would fill a store of its own for each of them.
+    INSERT INTO public.events (position, event_id, aggregate_type, aggregate_id, sequence, event_type,
+                               event_version, payload, metadata, recorded_at, hash)
+    SELECT first_position + n - 1, event_ids[kept[n]], slice_type[event_slice[kept[n]]],
+           slice_id[event_slice[kept[n]]], sequences[n], event_types[kept[n]], event_versions[kept[n]],
+           event_payload[kept[n]]::json, event_metadata[kept[n]]::json,
+           first_recorded_at + (n - 1) * interval '1 microsecond', hashes[n]
+      FROM generate_series(1, count) AS n;
 END
 $$;
 

@@ -1,10 +1,10 @@
 //! Group commit: everything that waits goes to the database in one call.
 //!
-//! One dispatcher task collects the waiting units; a few workers, each with a connection of its own, carry one batch at a
-//! time. There is no timer: a batch leaves as soon as a worker is free, so a lone append waits for nobody, and under load
-//! a batch is whatever arrived while the ones before it were on their way. With two workers the next batch already stands
-//! at the append lock while the previous one commits. A stream is never in two batches at once: the second unit would be
-//! refused for a sequence that it could not have known.
+//! One dispatcher task collects the waiting units; a worker with a connection of its own carries one batch at a time (the
+//! options allow several). A batch leaves as soon as the worker is free, so a lone append waits for nobody, and under load
+//! a batch is whatever arrived while the one before it was on its way, after a short moment for those who were just
+//! answered, see [`Gathering`]. A stream is never in two batches at once: the second unit would be refused for a sequence
+//! that it could not have known.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -33,6 +33,36 @@ const LAST_BACKOFF: Duration = Duration::from_secs(2);
 struct Finished {
     worker: usize,
     streams: Vec<StreamId>,
+    units: usize,
+    took: Duration,
+}
+
+/// The callers that were just answered usually come back at once. Waiting a moment for them makes one large batch out of
+/// two halves that take turns, each paying a commit of its own. The moment is short beside a commit, and it ends when as
+/// many wait as were answered; so a lone caller never waits.
+struct Gathering {
+    until: Instant,
+    expected: usize,
+}
+
+impl Gathering {
+    /// How long the dispatcher should still wait with so many waiting; `None` when the next batch may go.
+    fn rest(&self, waiting: usize) -> Option<Duration> {
+        let rest = self.until.saturating_duration_since(Instant::now());
+        (waiting > 0 && waiting < self.expected && !rest.is_zero()).then_some(rest)
+    }
+
+    /// Waits without the runtime's timer, which is coarser than most of these moments.
+    async fn pass(rest: Duration) {
+        if rest >= Duration::from_millis(2) {
+            tokio::time::sleep(rest).await;
+        } else {
+            let end = Instant::now() + rest;
+            while Instant::now() < end {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
 }
 
 /// Runs the dispatcher until all senders of `queue` are gone and all that was taken is answered.
@@ -63,8 +93,17 @@ pub(super) async fn dispatch(
     let mut waiting: VecDeque<Unit> = VecDeque::new();
     let mut arrived = Vec::new();
     let mut open = true;
+    let mut gathering = Gathering {
+        until: Instant::now(),
+        expected: 0,
+    };
     while open || !waiting.is_empty() || idle.len() < batches.len() {
+        let mut rest = None;
         while let Some(&worker) = idle.last() {
+            rest = gathering.rest(waiting.len());
+            if rest.is_some() {
+                break;
+            }
             let batch = take_batch(&mut waiting, &busy, &options);
             if batch.is_empty() {
                 break;
@@ -85,7 +124,10 @@ pub(super) async fn dispatch(
             }
         }
         tokio::select! {
-            Some(Finished { worker, streams }) = finishes.recv() => {
+            () = Gathering::pass(rest.unwrap_or_default()), if rest.is_some() => {}
+            Some(Finished { worker, streams, units, took }) = finishes.recv() => {
+                let moment = (took / 8).min(options.gather);
+                gathering = Gathering { until: Instant::now() + moment, expected: waiting.len().saturating_add(units) };
                 busy_release(&mut busy, streams.iter());
                 idle.push(worker);
             }
@@ -165,8 +207,16 @@ impl Carrier {
             let streams = batch.iter().flat_map(Unit::streams).cloned().collect();
             metrics::histogram!("kvit_append_batch_units")
                 .record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+            let (units, started) = (batch.len(), Instant::now());
             self.carry(batch).await;
-            if finished.send(Finished { worker, streams }).is_err() {
+            let took = started.elapsed();
+            let done = Finished {
+                worker,
+                streams,
+                units,
+                took,
+            };
+            if finished.send(done).is_err() {
                 return;
             }
         }

@@ -40,9 +40,15 @@ struct Options {
     /// Only print; leave docs/performance.md as it is.
     #[arg(long)]
     print_only: bool,
+    /// Only the systems whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
     /// Batches that the log may have under way at once.
     #[arg(long)]
     in_flight: Option<usize>,
+    /// Longest wait of the log for the callers that it has just answered, microseconds.
+    #[arg(long)]
+    gather_us: Option<u64>,
 }
 
 fn main() {
@@ -54,11 +60,14 @@ fn main() {
         .build()
         .expect("the runtime starts");
     let results = runtime.block_on(async {
-        let bench = Bench::prepare(&server, options.in_flight).await;
+        let bench = Bench::prepare(&server, options.in_flight, options.gather_us).await;
         let mut results = report::Results::default();
         for round in 1..=options.rounds {
             for &clients in &options.clients {
-                for kind in Kind::ALL {
+                for kind in Kind::ALL
+                    .into_iter()
+                    .filter(|kind| kind.title().contains(&options.only))
+                {
                     let sample = bench.run(kind, clients, options.seconds).await;
                     println!("round {round}: {}", report::line(kind, clients, &sample));
                     results.add(kind, clients, sample);

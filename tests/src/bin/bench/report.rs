@@ -57,6 +57,22 @@ impl Results {
             .push(sample);
     }
 
+    /// What the numbers depend on: the machine, its load, its disk, the build.
+    fn surroundings() -> String {
+        let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().unwrap_or("?").to_owned();
+        let build = if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        };
+        format!(
+            "{cores} cores, load {load} at the end, one fsync {} ms (median), {build} build.",
+            number(fsync_ms(), 2)
+        )
+    }
+
     /// Prints the table and writes it to `target/bench.json` and `docs/performance.md`.
     pub fn write(&self, clients: &[usize], print_only: bool) {
         let mut table = String::from(
@@ -97,11 +113,15 @@ impl Results {
             )
             .unwrap();
         }
-        println!("\n{table}\n{ratios}");
+        let surroundings = Self::surroundings();
+        println!("\n{surroundings}\n\n{table}\n{ratios}");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-        let json = serde_json::to_string_pretty(&serde_json::json!({ "results": rows })).unwrap();
+        let json = serde_json::to_string_pretty(&serde_json::json!({
+            "surroundings": surroundings, "results": rows
+        }))
+        .unwrap();
         std::fs::write(target.join("bench.json"), json).unwrap();
         if !print_only {
             put_between_marks(
@@ -110,6 +130,23 @@ impl Results {
             );
         }
     }
+}
+
+/// Median time of writing 8 KiB durably where the cluster is.
+fn fsync_ms() -> f64 {
+    use std::io::{Seek, Write};
+    let mut file = tempfile::tempfile().expect("a file is made");
+    let mut times: Vec<f64> = (0..51)
+        .map(|_| {
+            let started = std::time::Instant::now();
+            file.rewind().unwrap();
+            file.write_all(&[1; 8192]).unwrap();
+            file.sync_data().unwrap();
+            started.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[25]
 }
 
 /// Replaces what stands between the two marks of the document.

@@ -117,11 +117,16 @@ fn spread(command: u64) -> u64 {
 }
 
 impl<'a> Bench<'a> {
-    pub async fn prepare(server: &'a PgServer, in_flight: Option<usize>) -> Self {
+    pub async fn prepare(
+        server: &'a PgServer,
+        in_flight: Option<usize>,
+        gather_us: Option<u64>,
+    ) -> Self {
         let own = server.database().await;
         let settings = PgSettings::new(&own.app_url, "bench");
         let mut options = LogOptions::default();
         options.in_flight = in_flight.unwrap_or(options.in_flight);
+        options.gather = gather_us.map_or(options.gather, Duration::from_micros);
         let log = PgEventLog::start(&settings, settings.pool().unwrap(), options, None).unwrap();
         let executor = Executor::new(
             log.clone(),
@@ -306,6 +311,8 @@ impl<'a> Bench<'a> {
             .await
             .unwrap()
             .unwrap();
+        // The time of the sessions that have just ended shows when the server has taken note of their end.
+        tokio::time::sleep(Duration::from_millis(500)).await;
         let database = cpu::of_server(self.server.pid()) - before;
         std::fs::remove_file(&script).unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
