@@ -17,17 +17,39 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let outcome = reader.read(&std::fs::read(&path)?, &ReadOptions::default());
         let spent = started.elapsed();
         match outcome {
-            Ok(read) if json => println!("{}", serde_json::json!({ "path": path, "ms": spent.as_millis(), "read": read })),
+            Ok(read) if json => println!(
+                "{}",
+                serde_json::json!({ "path": path, "ms": spent.as_millis(), "read": read })
+            ),
             Ok(read) => {
                 println!("== {path} {spent:?} {:?}\n{}\n--", read.stage_ms, read.text);
                 println!("{:?}", read.qr);
                 for item in &read.items {
-                    println!("  {} | {} | {:?} | {} | -{} | {:?} | {:?} | {:?}", item.name, item.quantity, item.unit_price_minor,
-                        item.sum_minor, item.discount_minor, item.tax, item.barcode, item.confidence);
+                    println!(
+                        "  {} | {} | {:?} | {} | -{} | {:?} | {:?} | {:?}",
+                        item.name,
+                        item.quantity,
+                        item.unit_price_minor,
+                        item.sum_minor,
+                        item.discount_minor,
+                        item.tax,
+                        item.barcode,
+                        item.confidence
+                    );
                 }
-                println!("merchant {:?}\ntax {:?}\nregister {:?}\nreceipt {:?}\nat {:?} on {:?}\ntotal {:?}\nreturn {} confidence {:?} {:?}",
-                    read.merchant, read.tax_id, read.register_number, read.receipt_number, read.purchased_at, read.purchased_on,
-                    read.total_minor, read.is_return, read.confidence, read.anomalies);
+                println!(
+                    "merchant {:?}\ntax {:?}\nregister {:?}\nreceipt {:?}\nat {:?} on {:?}\ntotal {:?}\nreturn {} confidence {:?} {:?}",
+                    read.merchant,
+                    read.tax_id,
+                    read.register_number,
+                    read.receipt_number,
+                    read.purchased_at,
+                    read.purchased_on,
+                    read.total_minor,
+                    read.is_return,
+                    read.confidence,
+                    read.anomalies
+                );
             }
             Err(error) => println!("== {path} {spent:?} {} {error}", error.code()),
         }

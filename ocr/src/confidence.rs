@@ -32,18 +32,37 @@ pub fn overall(text: &ReceiptText, qr: Option<&FiscalQr>, anomalies: &[Anomaly])
     let of = |confidence: Confidence| u32::from(confidence.thousandths());
     let certain = qr.map(|_| 1_000);
     let read_total = text.totals.chosen().map_or(0, |f| of(f.confidence));
-    let mut total = certain.unwrap_or(if text.adds_up { read_total.max(CONFIRMED) } else { read_total });
+    let mut total = certain.unwrap_or(if text.adds_up {
+        read_total.max(CONFIRMED)
+    } else {
+        read_total
+    });
     let read_date = text.purchased_at.as_ref().map(|f| of(f.confidence));
-    let read_day = text.purchased_on.as_ref().map(|f| of(f.confidence).saturating_sub(WITHOUT_TIME));
+    let read_day = text
+        .purchased_on
+        .as_ref()
+        .map(|f| of(f.confidence).saturating_sub(WITHOUT_TIME));
     let date = certain.or(read_date).or(read_day).unwrap_or(0);
-    let register = certain.or_else(|| text.register_number.as_ref().map(|f| of(f.confidence))).unwrap_or(0);
+    let register = certain
+        .or_else(|| text.register_number.as_ref().map(|f| of(f.confidence)))
+        .unwrap_or(0);
     let merchant = text.merchant.as_ref().map_or(0, |f| of(f.confidence));
     let count = u32::try_from(text.items.len()).unwrap_or(u32::MAX);
-    let mut goods = text.items.iter().map(|item| of(item.confidence)).sum::<u32>().checked_div(count).unwrap_or(0);
-    if anomalies.iter().any(|a| matches!(a, Anomaly::TotalMismatch { .. })) {
+    let mut goods = text
+        .items
+        .iter()
+        .map(|item| of(item.confidence))
+        .sum::<u32>()
+        .checked_div(count)
+        .unwrap_or(0);
+    if anomalies
+        .iter()
+        .any(|a| matches!(a, Anomaly::TotalMismatch { .. }))
+    {
         goods /= 2;
         total = certain.unwrap_or(total / 2);
     }
-    let sum = total * TOTAL + date * DATE + register * REGISTER + merchant * MERCHANT + goods * GOODS;
+    let sum =
+        total * TOTAL + date * DATE + register * REGISTER + merchant * MERCHANT + goods * GOODS;
     Confidence::from_thousandths(u16::try_from(sum / 1_000).unwrap_or(0))
 }

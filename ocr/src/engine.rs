@@ -34,7 +34,10 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { languages: "ukr+rus+eng".into(), data_path: None }
+        Self {
+            languages: "ukr+rus+eng".into(),
+            data_path: None,
+        }
     }
 }
 
@@ -42,7 +45,9 @@ impl Default for EngineConfig {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// The trained data of a language is missing: a fault of the installation.
-    #[error("the OCR engine did not start with the languages {languages}; install tesseract-ocr with their data")]
+    #[error(
+        "the OCR engine did not start with the languages {languages}; install tesseract-ocr with their data"
+    )]
     Start {
         /// The languages asked for.
         languages: String,
@@ -91,23 +96,51 @@ impl Engine {
     /// [`EngineError::Start`].
     pub fn init(config: &EngineConfig) -> Result<Self, EngineError> {
         if std::env::var("OMP_THREAD_LIMIT").as_deref() != Ok("1") {
-            tracing::warn!("OMP_THREAD_LIMIT is not 1 in the environment: reading a page takes several times as long");
+            tracing::warn!(
+                "OMP_THREAD_LIMIT is not 1 in the environment: reading a page takes several times as long"
+            );
         }
-        let failed = || EngineError::Start { languages: config.languages.clone() };
+        let failed = || EngineError::Start {
+            languages: config.languages.clone(),
+        };
         // The binding turns these into C strings and panics on a NUL inside.
-        if config.languages.contains('\0') || config.data_path.as_deref().is_some_and(|p| p.contains('\0')) {
+        if config.languages.contains('\0')
+            || config
+                .data_path
+                .as_deref()
+                .is_some_and(|p| p.contains('\0'))
+        {
             return Err(failed());
         }
-        let mut tesseract = TessApi::new(config.data_path.as_deref(), &config.languages).map_err(|_| failed())?;
+        let mut tesseract =
+            TessApi::new(config.data_path.as_deref(), &config.languages).map_err(|_| failed())?;
         for (variable, value) in [
             (c"debug_file", c"/dev/null"), // it writes remarks on every blank page to stderr
             (c"user_defined_dpi", c"300"),
             (c"tessedit_do_invert", c"0"), // receipts are dark on light; the second look costs time
-            (c"thresholding_method", c"0"), // Sauvola: keeps thin strokes where the light still varies
         ] {
-            tesseract.raw.set_variable(variable, value).map_err(|_| failed())?;
+            tesseract
+                .raw
+                .set_variable(variable, value)
+                .map_err(|_| failed())?;
         }
         Ok(Self { tesseract })
+    }
+
+    /// Chooses how the next pages are binarised: one threshold for all (Otsu), which grain cannot disturb, or by the
+    /// neighbourhood (Sauvola), which keeps thin strokes where the light still varies.
+    ///
+    /// # Errors
+    /// [`EngineError::Page`].
+    pub fn expect_grain(&mut self, grainy: bool) -> Result<(), EngineError> {
+        let method = if grainy { c"0" } else { c"2" };
+        let chosen = self
+            .tesseract
+            .raw
+            .set_variable(c"thresholding_method", method);
+        chosen.map_err(|_| EngineError::Page {
+            step: "chose the threshold",
+        })
     }
 
     /// Reads a prepared page: as one block, and as a column when that went badly and the deadline has not passed.
@@ -117,26 +150,38 @@ impl Engine {
     /// [`EngineError::Page`].
     pub fn read(&mut self, page: &GrayImage, deadline: Instant) -> Result<Vec<Word>, EngineError> {
         let block = self.read_as(page, PageMode::Block)?;
-        let satisfied = block.len() >= WORDS_EXPECTED && mean_confidence(&block).thousandths() >= SATISFIED_AT;
+        let satisfied =
+            block.len() >= WORDS_EXPECTED && mean_confidence(&block).thousandths() >= SATISFIED_AT;
         if satisfied || Instant::now() >= deadline {
             return Ok(block);
         }
         let column = self.read_as(page, PageMode::Column)?;
-        Ok(if evidence(&column) > evidence(&block) { column } else { block })
+        Ok(if evidence(&column) > evidence(&block) {
+            column
+        } else {
+            block
+        })
     }
 
     fn read_as(&mut self, page: &GrayImage, mode: PageMode) -> Result<Vec<Word>, EngineError> {
         let failed = |step| EngineError::Page { step };
-        let chosen = self.tesseract.raw.set_variable(c"tessedit_pageseg_mode", mode.number());
+        let chosen = self
+            .tesseract
+            .raw
+            .set_variable(c"tessedit_pageseg_mode", mode.number());
         chosen.map_err(|_| failed("chose the page mode"))?;
         // Uncompressed, so that handing the page over costs a copy and no codec.
         let mut pnm = format!("P5\n{} {}\n255\n", page.width(), page.height()).into_bytes();
         pnm.extend_from_slice(page.as_raw());
-        self.tesseract.set_image(&pix_read_mem(&pnm).map_err(|_| failed("took the page"))?);
+        self.tesseract
+            .set_image(&pix_read_mem(&pnm).map_err(|_| failed("took the page"))?);
         if self.tesseract.recognize() != 0 {
             return Err(failed("recognised the page"));
         }
-        let table = self.tesseract.get_tsv_text(0).map_err(|_| failed("wrote its table"))?;
+        let table = self
+            .tesseract
+            .get_tsv_text(0)
+            .map_err(|_| failed("wrote its table"))?;
         Ok(table.lines().filter_map(word).take(WORDS_MAX).collect())
     }
 }
@@ -161,17 +206,34 @@ fn word(row: &str) -> Option<Word> {
     }
     let mut cells = cells.skip(5);
     let mut number = || cells.next()?.parse::<u32>().ok();
-    let region = Region { x: number()?, y: number()?, width: number()?, height: number()? };
+    let region = Region {
+        x: number()?,
+        y: number()?,
+        width: number()?,
+        height: number()?,
+    };
     let confidence = thousandths(cells.next()?)?;
     let text: String = cells.next()?.split_whitespace().collect();
-    (!text.is_empty() && text.chars().count() <= WORD_CHARS_MAX).then_some(Word { text, confidence, region })
+    (!text.is_empty() && text.chars().count() <= WORD_CHARS_MAX).then_some(Word {
+        text,
+        confidence,
+        region,
+    })
 }
 
 /// Per cent with a decimal fraction (`96.4213`) as thousandths, by digits.
 fn thousandths(text: &str) -> Option<Confidence> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let tenth = fraction.chars().next().and_then(|c| c.to_digit(10)).unwrap_or(0);
-    let value = whole.parse::<u16>().ok()?.checked_mul(10)?.checked_add(u16::try_from(tenth).ok()?)?;
+    let tenth = fraction
+        .chars()
+        .next()
+        .and_then(|c| c.to_digit(10))
+        .unwrap_or(0);
+    let value = whole
+        .parse::<u16>()
+        .ok()?
+        .checked_mul(10)?
+        .checked_add(u16::try_from(tenth).ok()?)?;
     Some(Confidence::from_thousandths(value))
 }
 
@@ -183,16 +245,38 @@ mod tests {
     #[test]
     fn a_table_row_becomes_a_word_and_other_levels_do_not() {
         let read = word("5\t1\t1\t1\t2\t3\t36\t92\t60\t24\t96.481\tСУМА").unwrap();
-        assert_eq!((read.text.as_str(), read.confidence.thousandths()), ("СУМА", 964));
-        assert_eq!(read.region, Region { x: 36, y: 92, width: 60, height: 24 });
-        for row in ["", "4\t1\t1\t1\t2\t0\t36\t92\t60\t24\t-1\t", "5\t1\t1\t1\t2\t3\t36\t92\t60\t24\t95\t ", "5\tx"] {
+        assert_eq!(
+            (read.text.as_str(), read.confidence.thousandths()),
+            ("СУМА", 964)
+        );
+        assert_eq!(
+            read.region,
+            Region {
+                x: 36,
+                y: 92,
+                width: 60,
+                height: 24
+            }
+        );
+        for row in [
+            "",
+            "4\t1\t1\t1\t2\t0\t36\t92\t60\t24\t-1\t",
+            "5\t1\t1\t1\t2\t3\t36\t92\t60\t24\t95\t ",
+            "5\tx",
+        ] {
             assert_eq!(word(row), None, "{row}");
         }
     }
 
     #[test]
     fn an_unknown_language_is_a_start_error() {
-        let config = EngineConfig { languages: "zz_none".into(), ..EngineConfig::default() };
-        assert!(matches!(Engine::init(&config), Err(EngineError::Start { .. })));
+        let config = EngineConfig {
+            languages: "zz_none".into(),
+            ..EngineConfig::default()
+        };
+        assert!(matches!(
+            Engine::init(&config),
+            Err(EngineError::Start { .. })
+        ));
     }
 }

@@ -147,7 +147,11 @@ pub fn inspect(bytes: &[u8]) -> Result<PhotoHeader, IntakeError> {
     }
     let (width, height) = guarded(|| reader(bytes, kind).into_dimensions())?;
     check_pixels(width, height)?;
-    Ok(PhotoHeader { kind, width, height })
+    Ok(PhotoHeader {
+        kind,
+        width,
+        height,
+    })
 }
 
 /// Decodes a photo to brightness, upright, within the limits.
@@ -157,7 +161,10 @@ pub fn inspect(bytes: &[u8]) -> Result<PhotoHeader, IntakeError> {
 pub fn decode(bytes: &[u8]) -> Result<Photo, IntakeError> {
     let grey = flatten(decode_upright(bytes)?).into_luma8();
     let short_edge_px = grey.width().min(grey.height());
-    Ok(Photo { grey, short_edge_px })
+    Ok(Photo {
+        grey,
+        short_edge_px,
+    })
 }
 
 /// A JPEG of at most [`PREVIEW_BYTES_MAX`] bytes for people who review receipts: upright, and without the metadata of
@@ -168,9 +175,15 @@ pub fn decode(bytes: &[u8]) -> Result<Photo, IntakeError> {
 pub fn preview(bytes: &[u8]) -> Result<Vec<u8>, IntakeError> {
     let photo = DynamicImage::ImageRgb8(flatten(decode_upright(bytes)?).into_rgb8());
     for (side, quality) in PREVIEW_STEPS {
-        let small = if photo.width().max(photo.height()) > side { photo.thumbnail(side, side) } else { photo.clone() };
+        let small = if photo.width().max(photo.height()) > side {
+            photo.thumbnail(side, side)
+        } else {
+            photo.clone()
+        };
         let mut out = Vec::new();
-        small.write_with_encoder(JpegEncoder::new_with_quality(&mut out, quality)).map_err(|e| classify(&e))?;
+        small
+            .write_with_encoder(JpegEncoder::new_with_quality(&mut out, quality))
+            .map_err(|e| classify(&e))?;
         if out.len() <= PREVIEW_BYTES_MAX {
             return Ok(out);
         }
@@ -237,7 +250,9 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, ImageError>) -> Result<T, IntakeE
 fn classify(error: &ImageError) -> IntakeError {
     match error {
         ImageError::Limits(_) => IntakeError::TooManyPixels,
-        ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => IntakeError::Truncated,
+        ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+            IntakeError::Truncated
+        }
         _ => IntakeError::NotAnImage,
     }
 }
@@ -257,7 +272,9 @@ fn sniff(bytes: &[u8]) -> Result<PhotoKind, IntakeError> {
     }
     if bytes.get(4..8) == Some(b"ftyp") {
         return match brand {
-            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => refused("HEIC"),
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
+                refused("HEIC")
+            }
             b"avif" | b"avis" => refused("AVIF"),
             _ => refused("video"),
         };
@@ -289,7 +306,10 @@ fn is_complete(kind: PhotoKind, bytes: &[u8]) -> bool {
         PhotoKind::Jpeg => jpeg_is_complete(bytes),
         PhotoKind::Png => true, // its decoder reports a missing end by itself
         PhotoKind::Webp => {
-            let size = bytes.get(4..8).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
+            let size = bytes
+                .get(4..8)
+                .and_then(|b| b.try_into().ok())
+                .map(u32::from_le_bytes);
             size.is_some_and(|size| (bytes.len() as u64) >= u64::from(size) + 8)
         }
     }
@@ -308,12 +328,18 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
             0xD9 => return true,
             0x01 | 0xD0..=0xD8 => at += 2,
             _ => {
-                let Some(length) = bytes.get(at + 2..at + 4).and_then(|b| b.try_into().ok()).map(u16::from_be_bytes) else {
+                let Some(length) = bytes
+                    .get(at + 2..at + 4)
+                    .and_then(|b| b.try_into().ok())
+                    .map(u16::from_be_bytes)
+                else {
                     return false;
                 };
                 at += 2 + usize::from(length);
                 if marker == 0xDA {
-                    return bytes.get(at..).is_some_and(|scan| scan.windows(2).any(|pair| pair == [0xFF, 0xD9]));
+                    return bytes
+                        .get(at..)
+                        .is_some_and(|scan| scan.windows(2).any(|pair| pair == [0xFF, 0xD9]));
                 }
             }
         }

@@ -32,7 +32,11 @@ impl Line {
     /// The words with blanks between them.
     #[must_use]
     pub fn text(&self) -> String {
-        self.words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ")
+        self.words
+            .iter()
+            .map(|w| w.text.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// The mean confidence of the words, weighted by their length.
@@ -53,8 +57,15 @@ impl Line {
 pub fn around(a: Region, b: Region) -> Region {
     let (x, y) = (a.x.min(b.x), a.y.min(b.y));
     let right = a.x.saturating_add(a.width).max(b.x.saturating_add(b.width));
-    let bottom = a.y.saturating_add(a.height).max(b.y.saturating_add(b.height));
-    Region { x, y, width: right - x, height: bottom - y }
+    let bottom =
+        a.y.saturating_add(a.height)
+            .max(b.y.saturating_add(b.height));
+    Region {
+        x,
+        y,
+        width: right - x,
+        height: bottom - y,
+    }
 }
 
 /// The mean confidence of words, weighted by their length; zero without words.
@@ -65,7 +76,10 @@ pub fn mean_confidence(words: &[Word]) -> Confidence {
     if total == 0 {
         return Confidence::default();
     }
-    let sum: u64 = words.iter().map(|w| weight(w) * u64::from(w.confidence.thousandths())).sum();
+    let sum: u64 = words
+        .iter()
+        .map(|w| weight(w) * u64::from(w.confidence.thousandths()))
+        .sum();
     Confidence::from_thousandths(u16::try_from(sum / total).unwrap_or(0))
 }
 
@@ -95,7 +109,11 @@ pub fn lines(mut words: Vec<Word>) -> Vec<Line> {
         }
     }
     lines.sort_by_key(|line| {
-        let sum: u64 = line.words.iter().map(|w| u64::from(w.region.y) * 2 + u64::from(w.region.height)).sum();
+        let sum: u64 = line
+            .words
+            .iter()
+            .map(|w| u64::from(w.region.y) * 2 + u64::from(w.region.height))
+            .sum();
         sum / (2 * line.words.len().max(1) as u64)
     });
     lines
@@ -106,23 +124,32 @@ pub fn lines(mut words: Vec<Word>) -> Vec<Line> {
 #[must_use]
 pub fn within_margins(words: Vec<Word>) -> Vec<Word> {
     let certain = |w: &&Word| {
-        w.confidence.thousandths() >= CERTAIN_WORD && w.text.chars().filter(|c| c.is_alphanumeric()).count() >= 3
+        w.confidence.thousandths() >= CERTAIN_WORD
+            && w.text.chars().filter(|c| c.is_alphanumeric()).count() >= 3
     };
     let mut lefts: Vec<u32> = words.iter().filter(certain).map(|w| w.region.x).collect();
-    let mut rights: Vec<u32> = words.iter().filter(certain).map(|w| w.region.x.saturating_add(w.region.width)).collect();
+    let mut rights: Vec<u32> = words
+        .iter()
+        .filter(certain)
+        .map(|w| w.region.x.saturating_add(w.region.width))
+        .collect();
     if lefts.len() < CERTAIN_WORDS_MIN {
         return words;
     }
     lefts.sort_unstable();
     rights.sort_unstable();
     // One certain word outside is a chance; the second one from the edge is the margin.
-    let (Some(left), Some(right)) = (lefts.get(1).copied(), rights.iter().rev().nth(1).copied()) else { return words };
+    let (Some(left), Some(right)) = (lefts.get(1).copied(), rights.iter().rev().nth(1).copied())
+    else {
+        return words;
+    };
     words
         .into_iter()
         .filter(|w| {
             let slack = w.region.height;
             let centre = w.region.x.saturating_add(w.region.width / 2);
-            certain(&w) || (centre.saturating_add(slack) >= left && centre <= right.saturating_add(slack))
+            certain(&w)
+                || (centre.saturating_add(slack) >= left && centre <= right.saturating_add(slack))
         })
         .collect()
 }
@@ -130,7 +157,9 @@ pub fn within_margins(words: Vec<Word>) -> Vec<Word> {
 /// How much of the lower height two regions share vertically, in thousandths.
 fn overlap_permille(a: Region, b: Region) -> u64 {
     let top = a.y.max(b.y);
-    let bottom = a.y.saturating_add(a.height).min(b.y.saturating_add(b.height));
+    let bottom =
+        a.y.saturating_add(a.height)
+            .min(b.y.saturating_add(b.height));
     let lower = a.height.min(b.height).max(1);
     u64::from(bottom.saturating_sub(top)) * 1_000 / u64::from(lower)
 }
@@ -140,7 +169,16 @@ mod tests {
     use super::*;
 
     fn word(text: &str, x: u32, y: u32, width: u32, height: u32) -> Word {
-        Word { text: text.into(), confidence: Confidence::from_thousandths(900), region: Region { x, y, width, height } }
+        Word {
+            text: text.into(),
+            confidence: Confidence::from_thousandths(900),
+            region: Region {
+                x,
+                y,
+                width,
+                height,
+            },
+        }
     }
 
     #[test]
@@ -159,17 +197,41 @@ mod tests {
 
     #[test]
     fn what_is_read_beside_the_text_is_dropped() {
-        let mut words: Vec<Word> = (0..10).map(|i| word("Аптека", 100 + i, 100 + i * 30, 300, 20)).collect();
-        words.push(Word { confidence: Confidence::from_thousandths(400), ..word("ее", 10, 100, 20, 20) });
-        words.push(Word { confidence: Confidence::from_thousandths(400), ..word("№1", 500, 130, 20, 20) });
-        words.push(Word { confidence: Confidence::from_thousandths(400), ..word("Б", 395, 160, 15, 20) });
+        let mut words: Vec<Word> = (0..10)
+            .map(|i| word("Аптека", 100 + i, 100 + i * 30, 300, 20))
+            .collect();
+        words.push(Word {
+            confidence: Confidence::from_thousandths(400),
+            ..word("ее", 10, 100, 20, 20)
+        });
+        words.push(Word {
+            confidence: Confidence::from_thousandths(400),
+            ..word("№1", 500, 130, 20, 20)
+        });
+        words.push(Word {
+            confidence: Confidence::from_thousandths(400),
+            ..word("Б", 395, 160, 15, 20)
+        });
         let kept = within_margins(words);
-        assert_eq!(kept.iter().filter(|w| w.text != "Аптека").map(|w| w.text.as_str()).collect::<Vec<_>>(), ["Б"]);
+        assert_eq!(
+            kept.iter()
+                .filter(|w| w.text != "Аптека")
+                .map(|w| w.text.as_str())
+                .collect::<Vec<_>>(),
+            ["Б"]
+        );
     }
 
     #[test]
     fn a_low_full_stop_stays_in_its_line() {
-        let words = vec![word("АРТ", 10, 100, 40, 20), word(".", 52, 117, 3, 3), word("13204", 60, 100, 60, 20)];
-        assert_eq!(lines(words).iter().map(Line::text).collect::<Vec<_>>(), ["АРТ . 13204"]);
+        let words = vec![
+            word("АРТ", 10, 100, 40, 20),
+            word(".", 52, 117, 3, 3),
+            word("13204", 60, 100, 60, 20),
+        ];
+        assert_eq!(
+            lines(words).iter().map(Line::text).collect::<Vec<_>>(),
+            ["АРТ . 13204"]
+        );
     }
 }

@@ -18,7 +18,9 @@ use imageproc::geometric_transformations::{Border, Interpolation, rotate_about_c
 
 /// The picture in another size.
 pub fn resized(picture: &GrayImage, width: u32, height: u32, filter: FilterType) -> GrayImage {
-    DynamicImage::ImageLuma8(picture.clone()).resize_exact(width, height, filter).into_luma8()
+    DynamicImage::ImageLuma8(picture.clone())
+        .resize_exact(width, height, filter)
+        .into_luma8()
 }
 
 /// The picture, reduced when its long side is above `side`.
@@ -27,8 +29,17 @@ pub fn at_most_side(picture: &GrayImage, side: u32) -> GrayImage {
     if long <= side {
         return picture.clone();
     }
-    let part = |edge: u32| u32::try_from(u64::from(edge) * u64::from(side) / u64::from(long)).unwrap_or(side).max(1);
-    resized(picture, part(picture.width()), part(picture.height()), FilterType::Triangle)
+    let part = |edge: u32| {
+        u32::try_from(u64::from(edge) * u64::from(side) / u64::from(long))
+            .unwrap_or(side)
+            .max(1)
+    };
+    resized(
+        picture,
+        part(picture.width()),
+        part(picture.height()),
+        FilterType::Triangle,
+    )
 }
 
 /// The picture, reduced when it has more pixels than `count`.
@@ -39,7 +50,12 @@ pub fn at_most_pixels(picture: &GrayImage, count: u64) -> GrayImage {
     }
     let factor = (count as f32 / pixels as f32).sqrt();
     let part = |edge: u32| ((edge as f32 * factor) as u32).max(1);
-    resized(picture, part(picture.width()), part(picture.height()), FilterType::Triangle)
+    resized(
+        picture,
+        part(picture.width()),
+        part(picture.height()),
+        FilterType::Triangle,
+    )
 }
 
 /// The picture with the darkest and brightest two per cent stretched to black and white.
@@ -76,7 +92,12 @@ pub fn rotated(picture: &GrayImage, degrees: i32) -> GrayImage {
 
 /// The picture turned clockwise by an angle in radians, grown so that no corner is lost, on white.
 pub fn rotated_by(picture: &GrayImage, radians: f32) -> GrayImage {
-    rotate_about_center_no_crop(picture, radians, Interpolation::Bilinear, Border::Constant(Luma([u8::MAX])))
+    rotate_about_center_no_crop(
+        picture,
+        radians,
+        Interpolation::Bilinear,
+        Border::Constant(Luma([u8::MAX])),
+    )
 }
 
 /// The picture after so many quarter turns clockwise.

@@ -68,26 +68,50 @@ pub struct QrSearch {
 #[must_use]
 pub fn search(photo: &GrayImage, deadline: Instant) -> QrSearch {
     let first_look = pixels::at_most_side(photo, FIRST_LOOK_SIDE);
-    let mut second_best = QrSearch { reading: QrReading::Missing, quarter_turns: None };
+    let mut second_best = QrSearch {
+        reading: QrReading::Missing,
+        quarter_turns: None,
+    };
     for (rung, name) in LADDER {
         if Instant::now() >= deadline {
             break;
         }
-        let Some(mut shown) = show(rung, photo, &first_look) else { continue };
+        let Some(mut shown) = show(rung, photo, &first_look) else {
+            continue;
+        };
         for _ in 0..FOREIGN_CODES_MAX {
-            let Some(found) = (if matches!(rung, Rung::Rqrr) { decode_rqrr(&shown) } else { decode_rxing(&shown) }) else {
+            let Some(found) = (if matches!(rung, Rung::Rqrr) {
+                decode_rqrr(&shown)
+            } else {
+                decode_rxing(&shown)
+            }) else {
                 break;
             };
             let quarter_turns = found.quarter_turns;
             match fiscal_qr::parse(&found.content) {
                 QrContent::Fiscal(fiscal) => {
-                    return QrSearch { reading: QrReading::Fiscal { fiscal, step: name.into() }, quarter_turns };
+                    return QrSearch {
+                        reading: QrReading::Fiscal {
+                            fiscal,
+                            step: name.into(),
+                        },
+                        quarter_turns,
+                    };
                 }
                 QrContent::Incomplete { missing } => {
-                    return QrSearch { reading: QrReading::Incomplete { missing, step: name.into() }, quarter_turns };
+                    return QrSearch {
+                        reading: QrReading::Incomplete {
+                            missing,
+                            step: name.into(),
+                        },
+                        quarter_turns,
+                    };
                 }
                 QrContent::NotAReceipt => {
-                    second_best = QrSearch { reading: QrReading::NotAReceipt { step: name.into() }, quarter_turns };
+                    second_best = QrSearch {
+                        reading: QrReading::NotAReceipt { step: name.into() },
+                        quarter_turns,
+                    };
                     paint_over(&mut shown, &found.corners);
                 }
             }
@@ -102,15 +126,27 @@ pub fn search(photo: &GrayImage, deadline: Instant) -> QrSearch {
 /// The version of the photo for a rung; `None` when it would be too large or no different from an earlier one.
 fn show(rung: Rung, photo: &GrayImage, first_look: &GrayImage) -> Option<GrayImage> {
     let scaled = |percent: u32| {
-        let (width, height) = (first_look.width() * percent / 100, first_look.height() * percent / 100);
+        let (width, height) = (
+            first_look.width() * percent / 100,
+            first_look.height() * percent / 100,
+        );
         let fits = u64::from(width) * u64::from(height) <= RUNG_PIXELS_MAX;
-        fits.then(|| pixels::resized(first_look, width.max(1), height.max(1), FilterType::CatmullRom))
+        fits.then(|| {
+            pixels::resized(
+                first_look,
+                width.max(1),
+                height.max(1),
+                FilterType::CatmullRom,
+            )
+        })
     };
     match rung {
         Rung::Grey => Some(first_look.clone()),
-        Rung::Sharpened2 => {
-            scaled(200).map(|larger| DynamicImage::ImageLuma8(larger).unsharpen(2.0, 1).into_luma8())
-        }
+        Rung::Sharpened2 => scaled(200).map(|larger| {
+            DynamicImage::ImageLuma8(larger)
+                .unsharpen(2.0, 1)
+                .into_luma8()
+        }),
         Rung::Scaled(percent) => scaled(percent),
         Rung::Full => {
             let larger = photo.width().max(photo.height()) > FIRST_LOOK_SIDE;
@@ -120,7 +156,11 @@ fn show(rung: Rung, photo: &GrayImage, first_look: &GrayImage) -> Option<GrayIma
         Rung::Stretched => Some(pixels::stretched(first_look)),
         Rung::Otsu => {
             let level = contrast::otsu_level(first_look);
-            Some(contrast::threshold(first_look, level, contrast::ThresholdType::Binary))
+            Some(contrast::threshold(
+                first_look,
+                level,
+                contrast::ThresholdType::Binary,
+            ))
         }
         Rung::Adaptive => Some(contrast::adaptive_threshold(first_look, 25, 8)),
         Rung::Rotated(degrees) => Some(pixels::rotated(first_look, degrees)),
@@ -139,21 +179,38 @@ struct Decoded {
 fn decode_rxing(shown: &GrayImage) -> Option<Decoded> {
     let (width, height) = shown.dimensions();
     let decoded = catch_unwind(AssertUnwindSafe(|| {
-        rxing::helpers::detect_in_luma_slice(shown.as_raw(), width, height, Some(rxing::BarcodeFormat::QR_CODE))
+        rxing::helpers::detect_in_luma_slice(
+            shown.as_raw(),
+            width,
+            height,
+            Some(rxing::BarcodeFormat::QR_CODE),
+        )
     }));
     let result = decoded.ok()?.ok()?;
-    let corners: Vec<(i64, i64)> = result.getPoints().iter().map(|p| (whole(p.x), whole(p.y))).collect();
+    let corners: Vec<(i64, i64)> = result
+        .getPoints()
+        .iter()
+        .map(|p| (whole(p.x), whole(p.y)))
+        .collect();
     // Four corners come as top left, top right, ...; three finder patterns as bottom left, top left, top right.
     let upper_edge = match corners.as_slice() {
         [top_left, top_right, _, _] | [_, top_left, top_right] => Some((top_left, top_right)),
         _ => None,
     };
-    let quarter_turns = upper_edge.map(|(left, right)| turns_to_upright(right.0 - left.0, right.1 - left.1));
-    Some(Decoded { content: result.getText().to_owned(), corners, quarter_turns })
+    let quarter_turns =
+        upper_edge.map(|(left, right)| turns_to_upright(right.0 - left.0, right.1 - left.1));
+    Some(Decoded {
+        content: result.getText().to_owned(),
+        corners,
+        quarter_turns,
+    })
 }
 
 fn decode_rqrr(shown: &GrayImage) -> Option<Decoded> {
-    let (width, height) = (usize::try_from(shown.width()).ok()?, usize::try_from(shown.height()).ok()?);
+    let (width, height) = (
+        usize::try_from(shown.width()).ok()?,
+        usize::try_from(shown.height()).ok()?,
+    );
     let raw = shown.as_raw();
     catch_unwind(AssertUnwindSafe(|| {
         let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
@@ -161,12 +218,23 @@ fn decode_rqrr(shown: &GrayImage) -> Option<Decoded> {
         });
         prepared.detect_grids().iter().find_map(|grid| {
             let (_, content) = grid.decode().ok()?;
-            let corners: Vec<(i64, i64)> = grid.bounds.iter().map(|p| (i64::from(p.x), i64::from(p.y))).collect();
+            let corners: Vec<(i64, i64)> = grid
+                .bounds
+                .iter()
+                .map(|p| (i64::from(p.x), i64::from(p.y)))
+                .collect();
             let quarter_turns = match corners.as_slice() {
-                [top_left, top_right, ..] => Some(turns_to_upright(top_right.0 - top_left.0, top_right.1 - top_left.1)),
+                [top_left, top_right, ..] => Some(turns_to_upright(
+                    top_right.0 - top_left.0,
+                    top_right.1 - top_left.1,
+                )),
                 _ => None,
             };
-            Some(Decoded { content, corners, quarter_turns })
+            Some(Decoded {
+                content,
+                corners,
+                quarter_turns,
+            })
         })
     }))
     .ok()?
@@ -185,8 +253,18 @@ fn turns_to_upright(dx: i64, dy: i64) -> u8 {
 
 /// Whites out the code with a margin, so that the next look finds another one.
 fn paint_over(shown: &mut GrayImage, corners: &[(i64, i64)]) {
-    let (Some(left), Some(right)) = (corners.iter().map(|c| c.0).min(), corners.iter().map(|c| c.0).max()) else { return };
-    let (Some(top), Some(bottom)) = (corners.iter().map(|c| c.1).min(), corners.iter().map(|c| c.1).max()) else { return };
+    let (Some(left), Some(right)) = (
+        corners.iter().map(|c| c.0).min(),
+        corners.iter().map(|c| c.0).max(),
+    ) else {
+        return;
+    };
+    let (Some(top), Some(bottom)) = (
+        corners.iter().map(|c| c.1).min(),
+        corners.iter().map(|c| c.1).max(),
+    ) else {
+        return;
+    };
     let margin = (right - left).max(bottom - top) / 4 + 8;
     let (width, height) = (i64::from(shown.width()), i64::from(shown.height()));
     for y in (top - margin).max(0)..(bottom + margin).min(height) {
@@ -198,33 +276,57 @@ fn paint_over(shown: &mut GrayImage, corners: &[(i64, i64)]) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a place on a picture; a float cast saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a place on a picture; a float cast saturates"
+)]
 fn whole(place: f32) -> i64 {
     place as i64
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "tests"
+    )]
     use std::time::Duration;
 
     use super::*;
     use crate::samples;
 
     fn photo() -> GrayImage {
-        let now = chrono::NaiveDate::from_ymd_opt(2026, 3, 14).unwrap().and_hms_opt(15, 0, 0).unwrap();
+        let now = chrono::NaiveDate::from_ymd_opt(2026, 3, 14)
+            .unwrap()
+            .and_hms_opt(15, 0, 0)
+            .unwrap();
         let set = samples::demo_set(now, 1).unwrap();
         let first = set.first().unwrap();
-        image::load_from_memory(&first.sample.jpeg).unwrap().into_luma8()
+        image::load_from_memory(&first.sample.jpeg)
+            .unwrap()
+            .into_luma8()
     }
 
     #[test]
     fn a_code_tells_which_side_is_up() {
         let upright = photo();
         for turned in 0..4_u8 {
-            let search = search(&pixels::quarter_turned(upright.clone(), turned), Instant::now() + Duration::from_secs(20));
-            assert!(matches!(search.reading, QrReading::Fiscal { .. }), "{:?}", search.reading);
-            assert_eq!(search.quarter_turns, Some((4 - turned) % 4), "turned {turned}");
+            let search = search(
+                &pixels::quarter_turned(upright.clone(), turned),
+                Instant::now() + Duration::from_secs(20),
+            );
+            assert!(
+                matches!(search.reading, QrReading::Fiscal { .. }),
+                "{:?}",
+                search.reading
+            );
+            assert_eq!(
+                search.quarter_turns,
+                Some((4 - turned) % 4),
+                "turned {turned}"
+            );
         }
     }
 
@@ -236,7 +338,9 @@ mod tests {
     #[test]
     fn pictures_without_a_code_and_tiny_ones_end_quietly() {
         for (width, height) in [(1, 1), (3, 700), (40, 40), (300, 300)] {
-            let noise = GrayImage::from_fn(width, height, |x, y| Luma([u8::try_from((x * 7 + y * 13 + x * y) % 256).unwrap()]));
+            let noise = GrayImage::from_fn(width, height, |x, y| {
+                Luma([u8::try_from((x * 7 + y * 13 + x * y) % 256).unwrap()])
+            });
             let found = search(&noise, Instant::now() + Duration::from_secs(20));
             assert_eq!(found.reading, QrReading::Missing, "{width}x{height}");
         }

@@ -29,7 +29,10 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { qr_budget: Duration::from_secs(3), text_budget: Duration::from_secs(4) }
+        Self {
+            qr_budget: Duration::from_secs(3),
+            text_budget: Duration::from_secs(6),
+        }
     }
 }
 
@@ -74,7 +77,9 @@ impl Reader {
     /// # Errors
     /// [`EngineError::Start`].
     pub fn init(config: &EngineConfig) -> Result<Self, EngineError> {
-        Ok(Self { engine: Engine::init(config)? })
+        Ok(Self {
+            engine: Engine::init(config)?,
+        })
     }
 
     /// Reads a photo: the QR code first, then the text.
@@ -88,56 +93,96 @@ impl Reader {
         let search = qr::search(&photo.grey, Instant::now() + options.qr_budget);
         watch.stage("qr");
         let deadline = Instant::now() + options.text_budget;
-        let lines = self.lines(&photo.grey, search.quarter_turns, deadline, &mut watch)?;
-        let text = parser::parse(&lines, search.reading.fiscal().map(|qr| qr.total_minor));
+        let known_total = search.reading.fiscal().map(|qr| qr.total_minor);
+        let Look {
+            prepared,
+            mut lines,
+        } = self.look(&photo.grey, search.quarter_turns, deadline, &mut watch)?;
+        let mut text = parser::parse(&lines, known_total);
+        watch.stage("parse");
+        // Goods that do not come out at the total deserve a second look with the other threshold.
+        if let Some(prepared) = prepared.filter(|_| {
+            !text.adds_up && quality(&lines) >= UPRIGHT_FROM && Instant::now() < deadline
+        }) {
+            let again = self.read_page(&prepared, !prepared.steps.smoothed, deadline)?;
+            watch.stage("ocr");
+            let second = parser::parse(&again, known_total);
+            if second.adds_up {
+                (lines, text) = (again, second);
+            }
+        }
         let mut recognition = assemble(text, search.reading, &lines, photo.short_edge_px);
         watch.stage("parse");
         recognition.stage_ms = watch.stages;
         Ok(recognition)
     }
 
-    /// The lines of the photo, with places on the upright photo.
-    fn lines(
+    /// The photo's lines, the right way up.
+    fn look(
         &mut self,
         photo: &GrayImage,
         turns: Option<u8>,
         deadline: Instant,
         watch: &mut Watch,
-    ) -> Result<Vec<Line>, EngineError> {
-        let mut best = self.lines_turned(photo, turns.unwrap_or(0), deadline, watch)?;
+    ) -> Result<Look, EngineError> {
+        let mut best = self.look_turned(photo, turns.unwrap_or(0), deadline, watch)?;
         // A code tells the direction; without one, a page that reads badly is tried in the other ones.
-        let upright = turns.is_some() || best.is_empty() || quality(&best) >= UPRIGHT_FROM;
+        let upright =
+            turns.is_some() || best.lines.is_empty() || quality(&best.lines) >= UPRIGHT_FROM;
         let others: &[u8] = match upright {
             true => &[],
             false if preprocess::runs_down(photo) => &[1, 3],
             false => &[2],
         };
         for turns in others {
-            if quality(&best) >= UPRIGHT_FROM || Instant::now() >= deadline {
+            if quality(&best.lines) >= UPRIGHT_FROM || Instant::now() >= deadline {
                 break;
             }
-            let other = self.lines_turned(photo, *turns, deadline, watch)?;
-            if quality(&other) > quality(&best) {
+            let other = self.look_turned(photo, *turns, deadline, watch)?;
+            if quality(&other.lines) > quality(&best.lines) {
                 best = other;
             }
         }
         Ok(best)
     }
 
-    fn lines_turned(
+    fn look_turned(
         &mut self,
         photo: &GrayImage,
         turns: u8,
         deadline: Instant,
         watch: &mut Watch,
-    ) -> Result<Vec<Line>, EngineError> {
+    ) -> Result<Look, EngineError> {
         let prepared = preprocess::prepare(photo, turns);
         watch.stage("preprocess");
-        let Some(prepared) = prepared else { return Ok(Vec::new()) };
-        let words = self.engine.read(&prepared.page, deadline)?;
+        let lines = match &prepared {
+            Some(page) => self.read_page(page, page.steps.smoothed, deadline)?,
+            None => Vec::new(),
+        };
         watch.stage("ocr");
-        Ok(placed(layout::lines(layout::within_margins(words)), &prepared))
+        Ok(Look { prepared, lines })
     }
+
+    fn read_page(
+        &mut self,
+        prepared: &Prepared,
+        grainy: bool,
+        deadline: Instant,
+    ) -> Result<Vec<Line>, EngineError> {
+        self.engine.expect_grain(grainy)?;
+        let words = self.engine.read(&prepared.page, deadline)?;
+        Ok(placed(
+            layout::lines(layout::within_margins(words)),
+            prepared,
+        ))
+    }
+}
+
+/// A page and what was read on it.
+struct Look {
+    /// `None` when the photo is blank.
+    prepared: Option<Prepared>,
+    lines: Vec<Line>,
 }
 
 fn placed(mut lines: Vec<Line>, prepared: &Prepared) -> Vec<Line> {
@@ -149,7 +194,10 @@ fn placed(mut lines: Vec<Line>, prepared: &Prepared) -> Vec<Line> {
 
 /// The mean confidence of all words of a page.
 fn quality(lines: &[Line]) -> u16 {
-    let words: Vec<_> = lines.iter().flat_map(|line| line.words.iter().cloned()).collect();
+    let words: Vec<_> = lines
+        .iter()
+        .flat_map(|line| line.words.iter().cloned())
+        .collect();
     mean_confidence(&words).thousandths()
 }
 
@@ -157,7 +205,10 @@ fn assemble(text: ReceiptText, qr: QrReading, lines: &[Line], short_edge_px: u32
     let fiscal: Option<&FiscalQr> = qr.fiscal();
     let anomalies = anomalies::find(&text, fiscal);
     let confidence = confidence::overall(&text, fiscal, &anomalies);
-    let currency = fiscal.map(|qr| qr.currency).or(text.currency).unwrap_or(Currency::Uah);
+    let currency = fiscal
+        .map(|qr| qr.currency)
+        .or(text.currency)
+        .unwrap_or(Currency::Uah);
     Recognition {
         merchant: text.merchant,
         tax_id: text.tax_id,
@@ -211,7 +262,10 @@ struct Watch {
 
 impl Watch {
     fn start() -> Self {
-        Self { since: Instant::now(), stages: Vec::new() }
+        Self {
+            since: Instant::now(),
+            stages: Vec::new(),
+        }
     }
 
     fn stage(&mut self, name: &str) {

@@ -17,15 +17,28 @@ pub fn is_digits(text: &str, count: usize) -> bool {
 /// A sum in minor units: `95`, `95.3`, `95.30`, `95,30`. No sign, no blanks, no third decimal.
 pub fn sum_minor(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, "0"));
-    if whole.is_empty() || whole.len() > SUM_DIGITS_MAX || fraction.is_empty() || fraction.len() > 2 {
+    if whole.is_empty() || whole.len() > SUM_DIGITS_MAX || fraction.is_empty() || fraction.len() > 2
+    {
         return None;
     }
-    if !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+    if !whole
+        .bytes()
+        .chain(fraction.bytes())
+        .all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     let cents: i64 = fraction.parse().ok()?;
-    let cents = if fraction.len() == 1 { cents * 10 } else { cents };
-    whole.parse::<i64>().ok()?.checked_mul(100)?.checked_add(cents)
+    let cents = if fraction.len() == 1 {
+        cents * 10
+    } else {
+        cents
+    };
+    whole
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(100)?
+        .checked_add(cents)
 }
 
 /// A receipt number without its leading zeros, which are not significant.
@@ -35,7 +48,14 @@ pub fn receipt_number(text: &str) -> Option<String> {
         return None;
     }
     let significant = text.trim_start_matches('0');
-    Some(if significant.is_empty() { "0" } else { significant }.to_owned())
+    Some(
+        if significant.is_empty() {
+            "0"
+        } else {
+            significant
+        }
+        .to_owned(),
+    )
 }
 
 /// A date of eight digits, year first or day first. The two cannot be confused: read the other way round, the century
@@ -44,12 +64,16 @@ pub fn date(text: &str) -> Option<NaiveDate> {
     if !is_digits(text, 8) {
         return None;
     }
-    let number = |range: std::ops::Range<usize>| text.get(range).and_then(|t| t.parse::<u32>().ok());
+    let number =
+        |range: std::ops::Range<usize>| text.get(range).and_then(|t| t.parse::<u32>().ok());
     let build = |year: u32, month: u32, day: u32| {
-        let year = i32::try_from(year).ok().filter(|y| (2_000..2_100).contains(y))?;
+        let year = i32::try_from(year)
+            .ok()
+            .filter(|y| (2_000..2_100).contains(y))?;
         NaiveDate::from_ymd_opt(year, month, day)
     };
-    build(number(0..4)?, number(4..6)?, number(6..8)?).or_else(|| build(number(4..8)?, number(2..4)?, number(0..2)?))
+    build(number(0..4)?, number(4..6)?, number(6..8)?)
+        .or_else(|| build(number(4..8)?, number(2..4)?, number(0..2)?))
 }
 
 /// A time of four or six digits, with or without colons. A code without seconds means the full minute.
@@ -64,7 +88,8 @@ pub fn time(text: &str) -> Option<NaiveTime> {
     if !shape_is_known || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let number = |range: std::ops::Range<usize>| digits.get(range).and_then(|t| t.parse::<u32>().ok());
+    let number =
+        |range: std::ops::Range<usize>| digits.get(range).and_then(|t| t.parse::<u32>().ok());
     NaiveTime::from_hms_opt(number(0..2)?, number(2..4)?, number(4..6).unwrap_or(0))
 }
 

@@ -15,16 +15,24 @@ pub fn parse(content: &str) -> Option<QrContent> {
     let query = query_of(content)?;
     let parameters = Parameters::read(query);
 
-    let id = parameters.get(&["id"]).and_then(|v| fields::receipt_number(&v));
-    let date = parameters.get(&["date"]).and_then(|v| fields::date_and_time(&v));
+    let id = parameters
+        .get(&["id"])
+        .and_then(|v| fields::receipt_number(&v));
+    let date = parameters
+        .get(&["date"])
+        .and_then(|v| fields::date_and_time(&v));
     // A separate time wins; the long form of the date brings its own.
     let time = match parameters.get(&["time"]) {
         Some(text) => fields::time(&text),
         None if parameters.has("time") => None,
         None => date.and_then(|(_, time)| time),
     };
-    let register = parameters.get(&["fn"]).filter(|v| fields::is_digits(v, fields::REGISTER_DIGITS));
-    let total = parameters.get(&["sm", "sum"]).and_then(|v| fields::sum_minor(&v));
+    let register = parameters
+        .get(&["fn"])
+        .filter(|v| fields::is_digits(v, fields::REGISTER_DIGITS));
+    let total = parameters
+        .get(&["sm", "sum"])
+        .and_then(|v| fields::sum_minor(&v));
     let is_return = parameters.says("docsubtype", "1") || parameters.says("t", "1");
 
     let missing = [
@@ -54,7 +62,10 @@ pub fn parse(content: &str) -> Option<QrContent> {
 /// The query of a link to the check page. The host is compared whole: a look-alike with another ending, or the right
 /// name in front of an `@`, is another site.
 fn query_of(content: &str) -> Option<&str> {
-    let lowered = content.get(..8).map(str::to_ascii_lowercase).unwrap_or_default();
+    let lowered = content
+        .get(..8)
+        .map(str::to_ascii_lowercase)
+        .unwrap_or_default();
     let rest = match lowered.as_str() {
         s if s.starts_with("https://") => content.get(8..)?,
         s if s.starts_with("http://") => content.get(7..)?,
@@ -75,7 +86,10 @@ impl Parameters {
     fn read(query: &str) -> Self {
         let pairs = query.split('&').take(PARAMETERS_MAX).filter_map(|pair| {
             let (name, value) = pair.split_once('=')?;
-            Some((name.trim().to_ascii_lowercase(), percent_decoded(value)?.trim().to_owned()))
+            Some((
+                name.trim().to_ascii_lowercase(),
+                percent_decoded(value)?.trim().to_owned(),
+            ))
         });
         Self(pairs.collect())
     }
@@ -90,7 +104,11 @@ impl Parameters {
 
     /// The one value under any of the names; two different values are no value, since nobody can tell which counts.
     fn get(&self, names: &[&str]) -> Option<String> {
-        let mut values = self.0.iter().filter(|(n, v)| names.contains(&n.as_str()) && !v.is_empty()).map(|(_, v)| v);
+        let mut values = self
+            .0
+            .iter()
+            .filter(|(n, v)| names.contains(&n.as_str()) && !v.is_empty())
+            .map(|(_, v)| v);
         let first = values.next()?;
         values.all(|other| other == first).then(|| first.clone())
     }

@@ -21,10 +21,15 @@ pub fn parse(content: &str) -> Option<QrContent> {
     if !looks_like_mac || !has_a_number || numbers.len() > 4 {
         return None;
     }
-    let number = |index: usize| numbers.get(index).copied().filter(|n| fields::is_digits(n, DIGITS));
+    let number = |index: usize| {
+        numbers
+            .get(index)
+            .copied()
+            .filter(|n| fields::is_digits(n, DIGITS))
+    };
 
     let total = number(0).and_then(|n| n.parse::<i64>().ok());
-    let moment = number(1).and_then(|n| moment(n));
+    let moment = number(1).and_then(moment);
     let register = number(2).map(str::to_owned);
     let id = number(3).and_then(fields::receipt_number);
     let missing = [

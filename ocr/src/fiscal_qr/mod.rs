@@ -35,7 +35,8 @@ pub fn parse(content: &str) -> QrContent {
         return QrContent::NotAReceipt;
     }
     // Registers pad their codes with NUL and control bytes at the ends; inside, such a byte is a fault of the field.
-    let content = content.trim_matches(|c: char| c.is_control() || c.is_whitespace() || c == '\u{feff}');
+    let content =
+        content.trim_matches(|c: char| c.is_control() || c.is_whitespace() || c == '\u{feff}');
     link::parse(content)
         .or_else(|| mac::parse(content))
         .or_else(|| russian::parse(content))
@@ -46,7 +47,9 @@ pub fn parse(content: &str) -> QrContent {
 fn complete(fiscal: Option<FiscalQr>, missing: Vec<&str>) -> QrContent {
     match fiscal {
         Some(fiscal) if missing.is_empty() => QrContent::Fiscal(fiscal),
-        _ => QrContent::Incomplete { missing: missing.into_iter().map(str::to_owned).collect() },
+        _ => QrContent::Incomplete {
+            missing: missing.into_iter().map(str::to_owned).collect(),
+        },
     }
 }
 

@@ -13,8 +13,15 @@ const NAMES_TO_RECOGNISE: usize = 4;
 
 /// `None` when this is no such code at all.
 pub fn parse(content: &str) -> Option<QrContent> {
-    let pairs: Vec<(&str, &str)> = content.split('&').take(16).filter_map(|pair| pair.split_once('=')).collect();
-    let present = NAMES.iter().filter(|name| pairs.iter().any(|(n, _)| n == *name)).count();
+    let pairs: Vec<(&str, &str)> = content
+        .split('&')
+        .take(16)
+        .filter_map(|pair| pair.split_once('='))
+        .collect();
+    let present = NAMES
+        .iter()
+        .filter(|name| pairs.iter().any(|(n, _)| n == *name))
+        .count();
     let moment = value(&pairs, "t").and_then(fields::russian_moment);
     if present < NAMES_TO_RECOGNISE && !(moment.is_some() && present >= 2) {
         return None;
@@ -44,17 +51,22 @@ pub fn parse(content: &str) -> Option<QrContent> {
     .into_iter()
     .filter_map(|(name, absent)| absent.then_some(name))
     .collect();
-    let fiscal = moment.zip(total).zip(register).zip(number).zip(is_return).map(
-        |((((purchased_at, total_minor), register), receipt_number), is_return)| FiscalQr {
-            form: QrForm::Russian,
-            register_number: register.to_owned(),
-            receipt_number,
-            purchased_at,
-            total_minor,
-            currency: Currency::Rub,
-            is_return,
-        },
-    );
+    let fiscal = moment
+        .zip(total)
+        .zip(register)
+        .zip(number)
+        .zip(is_return)
+        .map(
+            |((((purchased_at, total_minor), register), receipt_number), is_return)| FiscalQr {
+                form: QrForm::Russian,
+                register_number: register.to_owned(),
+                receipt_number,
+                purchased_at,
+                total_minor,
+                currency: Currency::Rub,
+                is_return,
+            },
+        );
     Some(complete(fiscal, missing))
 }
 

@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use chrono::{NaiveDate, NaiveDateTime};
 use kvit_domain::money::Currency;
@@ -8,7 +13,10 @@ use proptest::prelude::*;
 use super::{CONTENT_BYTES_MAX, QrContent, parse};
 
 fn at(day: (i32, u32, u32), clock: (u32, u32, u32)) -> NaiveDateTime {
-    NaiveDate::from_ymd_opt(day.0, day.1, day.2).unwrap().and_hms_opt(clock.0, clock.1, clock.2).unwrap()
+    NaiveDate::from_ymd_opt(day.0, day.1, day.2)
+        .unwrap()
+        .and_hms_opt(clock.0, clock.1, clock.2)
+        .unwrap()
 }
 
 fn fiscal(content: &str) -> FiscalQr {
@@ -45,7 +53,10 @@ fn a_link_gives_identity_moment_and_total() {
 fn parameters_may_stand_in_any_order_and_the_old_host_counts() {
     let content = "http://CABINET.sfs.gov.ua/cashregs/check?sum=95,3&mac=ab12&fn=4001234567&time=15%3A31&id=00012&date=20250313";
     let read = fiscal(content);
-    assert_eq!((read.total_minor, read.receipt_number.as_str()), (9_530, "12"));
+    assert_eq!(
+        (read.total_minor, read.receipt_number.as_str()),
+        (9_530, "12")
+    );
     assert_eq!(read.purchased_at, at((2025, 3, 13), (15, 31, 0)));
 }
 
@@ -63,14 +74,18 @@ fn every_variant_of_date_and_time_is_read() {
         ("date=13032025+15:31:18", second),
         ("date=13032025%2015%3A31%3A18", second),
     ] {
-        let content = format!("https://cabinet.tax.gov.ua/cashregs/check?id=1&{moment}&fn=4001234567&sm=1");
+        let content =
+            format!("https://cabinet.tax.gov.ua/cashregs/check?id=1&{moment}&fn=4001234567&sm=1");
         assert_eq!(fiscal(&content).purchased_at, expected, "{moment}");
     }
 }
 
 #[test]
 fn nul_and_control_bytes_are_trimmed_at_the_ends_only() {
-    assert_eq!(fiscal(&format!("\u{feff}{LINK}\0\0\u{1}\r\n")).total_minor, 9_530);
+    assert_eq!(
+        fiscal(&format!("\u{feff}{LINK}\0\0\u{1}\r\n")).total_minor,
+        9_530
+    );
     assert_eq!(missing(&LINK.replace("95.30", "95\0.30")), ["sm"]);
 }
 
@@ -91,7 +106,10 @@ fn each_missing_or_unreadable_field_is_named() {
     ] {
         assert_eq!(missing(&LINK.replace(from, to)), [name], "{from} -> {to}");
     }
-    assert_eq!(missing("https://cabinet.tax.gov.ua/cashregs/check").len(), 5);
+    assert_eq!(
+        missing("https://cabinet.tax.gov.ua/cashregs/check").len(),
+        5
+    );
 }
 
 #[test]
@@ -109,24 +127,39 @@ fn codes_of_other_things_are_not_receipts() {
     ] {
         assert_eq!(parse(content), QrContent::NotAReceipt, "{content}");
     }
-    assert_eq!(parse(&format!("{LINK}&pad={}", "x".repeat(CONTENT_BYTES_MAX))), QrContent::NotAReceipt);
+    assert_eq!(
+        parse(&format!("{LINK}&pad={}", "x".repeat(CONTENT_BYTES_MAX))),
+        QrContent::NotAReceipt
+    );
 }
 
 #[test]
 fn the_mac_form_is_in_kopecks() {
     let read = fiscal("Zm9vYmFyYmF6cXV4MTIzNDU2Nzg=;0000003990;1303251531;3000123456;0000045678");
     assert_eq!((read.form, read.total_minor), (QrForm::Mac, 3_990));
-    assert_eq!((read.register_number.as_str(), read.receipt_number.as_str()), ("3000123456", "45678"));
+    assert_eq!(
+        (read.register_number.as_str(), read.receipt_number.as_str()),
+        ("3000123456", "45678")
+    );
     assert_eq!(read.purchased_at, at((2025, 3, 13), (15, 31, 0)));
-    assert_eq!(missing("Zm9vYmFyYmF6cXV4MTIzNDU2Nzg=;0000003990;1303251531;3000123456"), ["id"]);
-    assert_eq!(missing("Zm9vYmFyYmF6cXV4MTIzNDU2Nzg=;39.90;1303251531;3000123456;0000045678"), ["sm"]);
+    assert_eq!(
+        missing("Zm9vYmFyYmF6cXV4MTIzNDU2Nzg=;0000003990;1303251531;3000123456"),
+        ["id"]
+    );
+    assert_eq!(
+        missing("Zm9vYmFyYmF6cXV4MTIzNDU2Nzg=;39.90;1303251531;3000123456;0000045678"),
+        ["sm"]
+    );
 }
 
 #[test]
 fn the_russian_form_tells_sales_from_returns() {
     let sale = "t=20250313T1531&s=95.30&fn=9282440872636602&i=96194&fp=1362248750&n=1";
     let read = fiscal(sale);
-    assert_eq!((read.form, read.currency, read.total_minor, read.is_return), (QrForm::Russian, Currency::Rub, 9_530, false));
+    assert_eq!(
+        (read.form, read.currency, read.total_minor, read.is_return),
+        (QrForm::Russian, Currency::Rub, 9_530, false)
+    );
     assert_eq!(read.purchased_at, at((2025, 3, 13), (15, 31, 0)));
     assert!(fiscal(&sale.replace("n=1", "n=2")).is_return);
     assert_eq!(missing(&sale.replace("&n=1", "")), ["n"]);
@@ -154,7 +187,7 @@ proptest! {
     ) {
         let moment = NaiveDate::from_ymd_opt(2000, 1, 1).unwrap() + chrono::Days::new(u64::try_from(day).unwrap());
         let moment = moment.and_time(chrono::NaiveTime::from_num_seconds_from_midnight_opt(second, 0).unwrap());
-        let mut parts = vec![
+        let mut parts = [
             format!("id={number:012}"),
             format!("date={}", moment.format("%Y%m%d")),
             format!("time={}", moment.format("%H%M%S")),

@@ -17,7 +17,11 @@ const DOUBTFUL_MAX: usize = 8;
 /// Lines less discounts.
 #[must_use]
 pub fn lines_total(items: &[Draft]) -> Option<i64> {
-    items.iter().try_fold(0_i64, |total, item| total.checked_add(item.sum_minor)?.checked_sub(item.discount_minor))
+    items.iter().try_fold(0_i64, |total, item| {
+        total
+            .checked_add(item.sum_minor)?
+            .checked_sub(item.discount_minor)
+    })
 }
 
 /// Whether quantity × price gives the line's sum, to the nearest minor unit.
@@ -30,8 +34,13 @@ pub fn is_proven(item: &Draft) -> bool {
 
 /// Settles the lines against a total. Returns whether they come out exactly.
 pub fn settle(items: &mut [Draft], total: Option<i64>) -> bool {
-    let Some(total) = total.filter(|_| !items.is_empty()) else { return false };
-    if lines_total(items) != Some(total) && !switch_to_products(items, total) && !mend_one_number(items, total) {
+    let Some(total) = total.filter(|_| !items.is_empty()) else {
+        return false;
+    };
+    if lines_total(items) != Some(total)
+        && !switch_to_products(items, total)
+        && !mend_one_number(items, total)
+    {
         return false;
     }
     for item in items.iter_mut() {
@@ -50,21 +59,35 @@ fn switch_to_products(items: &mut [Draft], total: i64) -> bool {
         .iter()
         .enumerate()
         .filter(|(_, item)| !is_proven(item))
-        .filter_map(|(index, item)| Some((index, item.quantity.price(item.unit_price_minor?).ok()?)))
+        .filter_map(|(index, item)| {
+            Some((index, item.quantity.price(item.unit_price_minor?).ok()?))
+        })
         .filter(|(_, product)| *product > 0)
         .take(DOUBTFUL_MAX)
         .collect();
-    let Some(as_read) = lines_total(items) else { return false };
+    let Some(as_read) = lines_total(items) else {
+        return false;
+    };
     let fitting: Vec<u32> = (1..1_u32 << doubtful.len())
         .filter(|chosen| {
-            let change: Option<i64> = doubtful.iter().enumerate().try_fold(0_i64, |sum, (bit, (index, product))| {
-                let item = items.get(*index)?;
-                if chosen >> bit & 1 == 1 { sum.checked_add(product - item.sum_minor) } else { Some(sum) }
-            });
+            let change: Option<i64> =
+                doubtful
+                    .iter()
+                    .enumerate()
+                    .try_fold(0_i64, |sum, (bit, (index, product))| {
+                        let item = items.get(*index)?;
+                        if chosen >> bit & 1 == 1 {
+                            sum.checked_add(product - item.sum_minor)
+                        } else {
+                            Some(sum)
+                        }
+                    });
             change.and_then(|c| as_read.checked_add(c)) == Some(total)
         })
         .collect();
-    let [chosen] = fitting.as_slice() else { return false };
+    let [chosen] = fitting.as_slice() else {
+        return false;
+    };
     for (bit, (index, product)) in doubtful.iter().enumerate() {
         if let (1, Some(item)) = (chosen >> bit & 1, items.get_mut(*index)) {
             item.sum_minor = *product;
@@ -79,18 +102,28 @@ fn mend_one_number(items: &mut [Draft], total: i64) -> bool {
         Sum(usize),
         Discount(usize),
     }
-    let Some(missing) = lines_total(items).and_then(|lines| total.checked_sub(lines)) else { return false };
+    let Some(missing) = lines_total(items).and_then(|lines| total.checked_sub(lines)) else {
+        return false;
+    };
     let mut fitting = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        if let Some(sum) = item.sum_minor.checked_add(missing).filter(|s| !is_proven(item) && mixed_up(item.sum_minor, *s)) {
+        if let Some(sum) = item
+            .sum_minor
+            .checked_add(missing)
+            .filter(|s| !is_proven(item) && mixed_up(item.sum_minor, *s))
+        {
             fitting.push((Place::Sum(index), sum));
         }
         let discount = item.discount_minor.checked_sub(missing);
-        if let Some(discount) = discount.filter(|d| item.discount_minor > 0 && mixed_up(item.discount_minor, *d)) {
+        if let Some(discount) =
+            discount.filter(|d| item.discount_minor > 0 && mixed_up(item.discount_minor, *d))
+        {
             fitting.push((Place::Discount(index), discount));
         }
     }
-    let Ok([(place, value)]) = <[_; 1]>::try_from(fitting) else { return false };
+    let Ok([(place, value)]) = <[_; 1]>::try_from(fitting) else {
+        return false;
+    };
     match place {
         Place::Sum(index) => items.get_mut(index).is_some_and(|item| {
             item.sum_minor = value;
@@ -105,10 +138,18 @@ fn mend_one_number(items: &mut [Draft], total: i64) -> bool {
 
 /// A unit price that does not give the confirmed sum is read anew when its digits can be mixed up that way.
 fn mend_unit_price(item: &mut Draft) {
-    let Some(unit) = item.unit_price_minor.filter(|_| !is_proven(item)) else { return };
+    let Some(unit) = item.unit_price_minor.filter(|_| !is_proven(item)) else {
+        return;
+    };
     let thousandths = item.quantity.thousandths();
-    let exact = item.sum_minor.checked_mul(1_000).filter(|sum| thousandths > 0 && sum % thousandths == 0);
-    if let Some(wanted) = exact.map(|sum| sum / thousandths).filter(|wanted| mixed_up(unit, *wanted)) {
+    let exact = item
+        .sum_minor
+        .checked_mul(1_000)
+        .filter(|sum| thousandths > 0 && sum % thousandths == 0);
+    if let Some(wanted) = exact
+        .map(|sum| sum / thousandths)
+        .filter(|wanted| mixed_up(unit, *wanted))
+    {
         item.unit_price_minor = Some(wanted);
     }
 }
@@ -136,6 +177,11 @@ fn taken_for_each_other(a: char, b: char) -> bool {
     let pair = (a.min(b), a.max(b));
     matches!(
         pair,
-        ('0', '6' | '8' | '9') | ('3', '8' | '9') | ('5', '6' | '8' | '9') | ('6', '8') | ('8', '9') | ('1', '4' | '7')
+        ('0', '6' | '8' | '9')
+            | ('3', '8' | '9')
+            | ('5', '6' | '8' | '9')
+            | ('6', '8')
+            | ('8', '9')
+            | ('1', '4' | '7')
     )
 }

@@ -21,7 +21,10 @@ pub fn moment(text: &str) -> Option<Moment> {
     let (date, range) = date(&text)?;
     let behind = text.get(range.1..).unwrap_or_default();
     let before = text.get(..range.0).unwrap_or_default();
-    Some(Moment { date, time: time(behind).or_else(|| time(before)) })
+    Some(Moment {
+        date,
+        time: time(behind).or_else(|| time(before)),
+    })
 }
 
 /// The first time of a line that holds no date.
@@ -39,7 +42,10 @@ fn tightened(text: &str) -> String {
     for (index, &c) in chars.iter().enumerate() {
         let before = chars.get(index.wrapping_sub(1)).copied().unwrap_or(' ');
         let after = chars.get(index + 1).copied().unwrap_or(' ');
-        if c == ' ' && ((is_separator(before) && after.is_ascii_digit()) || (is_separator(after) && before.is_ascii_digit())) {
+        if c == ' '
+            && ((is_separator(before) && after.is_ascii_digit())
+                || (is_separator(after) && before.is_ascii_digit()))
+        {
             continue;
         }
         out.push(match c {
@@ -78,11 +84,15 @@ fn time(text: &str) -> Option<NaiveTime> {
         let same = separators.0 == separators.1 && matches!(separators.0, ':' | '-');
         let [hour, minute, second] = numbers;
         let lengths = hour.len() <= 2 && minute.len() == 2 && second.len() == 2;
-        (same && lengths).then(|| NaiveTime::from_hms_opt(value(hour)?, value(minute)?, value(second)?)).flatten()
+        (same && lengths)
+            .then(|| NaiveTime::from_hms_opt(value(hour)?, value(minute)?, value(second)?))
+            .flatten()
     });
     full.or_else(|| {
         pairs(text).find_map(|(hour, minute)| {
-            (hour.len() <= 2 && minute.len() == 2).then(|| NaiveTime::from_hms_opt(value(hour)?, value(minute)?, 0)).flatten()
+            (hour.len() <= 2 && minute.len() == 2)
+                .then(|| NaiveTime::from_hms_opt(value(hour)?, value(minute)?, 0))
+                .flatten()
         })
     })
 }
@@ -91,7 +101,10 @@ fn time(text: &str) -> Option<NaiveTime> {
 fn runs(text: &str) -> Vec<(&str, Span)> {
     let mut out = Vec::new();
     let mut start = None;
-    for (at, c) in text.char_indices().chain(std::iter::once((text.len(), ' '))) {
+    for (at, c) in text
+        .char_indices()
+        .chain(std::iter::once((text.len(), ' ')))
+    {
         if c.is_ascii_digit() {
             start = start.or(Some(at));
         } else if let Some(from) = start.take() {
@@ -111,7 +124,11 @@ fn groups(text: &str) -> impl Iterator<Item = ([&str; 3], (char, char), Span)> {
         let chained = (i > 0 && joined.get(i - 1).copied().flatten() == Some(separators.0))
             || joined.get(i + 2).copied().flatten() == Some(separators.1);
         let span = (found.get(i)?.1.0, found.get(i + 2)?.1.1);
-        (!chained).then_some(([found.get(i)?.0, found.get(i + 1)?.0, found.get(i + 2)?.0], separators, span))
+        (!chained).then_some((
+            [found.get(i)?.0, found.get(i + 1)?.0, found.get(i + 2)?.0],
+            separators,
+            span,
+        ))
     })
 }
 
@@ -125,7 +142,9 @@ fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn between(text: &str, window: &[(&str, Span)]) -> Option<char> {
-    let [(_, first), (_, second)] = window else { return None };
+    let [(_, first), (_, second)] = window else {
+        return None;
+    };
     let mut gap = text.get(first.1..second.0)?.chars();
     gap.next().filter(|_| gap.next().is_none())
 }
@@ -162,9 +181,20 @@ mod tests {
 
     #[test]
     fn other_numbers_are_not_dates() {
-        for text in ["1.000 x 95.31", "тел. 044 123-45-67", "192.168.10.12", "31.02.2025", "01.01.1999", "ПН 1234567890", ""] {
+        for text in [
+            "1.000 x 95.31",
+            "тел. 044 123-45-67",
+            "192.168.10.12",
+            "31.02.2025",
+            "01.01.1999",
+            "ПН 1234567890",
+            "",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
-        assert_eq!(time_alone("Час 16:12:53"), NaiveTime::from_hms_opt(16, 12, 53));
+        assert_eq!(
+            time_alone("Час 16:12:53"),
+            NaiveTime::from_hms_opt(16, 12, 53)
+        );
     }
 }

@@ -21,7 +21,11 @@ impl Number {
     /// neither a barcode nor a card number becomes a sum.
     #[must_use]
     pub const fn minor(&self) -> Option<i64> {
-        if self.decimals == 2 && self.whole_digits <= 7 { Some(self.digits) } else { None }
+        if self.decimals == 2 && self.whole_digits <= 7 {
+            Some(self.digits)
+        } else {
+            None
+        }
     }
 
     /// The number as a quantity in thousandths: up to four digits before the separator and three behind.
@@ -30,7 +34,8 @@ impl Number {
         if self.decimals > 3 || self.whole_digits > 4 {
             return None;
         }
-        self.digits.checked_mul(10_i64.pow(u32::from(3 - self.decimals)))
+        self.digits
+            .checked_mul(10_i64.pow(u32::from(3 - self.decimals)))
     }
 }
 
@@ -85,11 +90,18 @@ fn rejoined(word: &str, next: Option<&str>) -> (String, usize) {
     let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let leading = |text: &str| text.chars().take_while(char::is_ascii_digit).count();
     let separator = |c: char| c == '.' || c == ',';
-    let open = word.strip_suffix(separator).is_some_and(|w| digits(w.trim_start_matches(['=', '-'])) && w.len() <= 6);
+    let open = word
+        .strip_suffix(separator)
+        .is_some_and(|w| digits(w.trim_start_matches(['=', '-'])) && w.len() <= 6);
     if open && (2..=3).contains(&leading(next)) {
         return (format!("{word}{next}"), 2);
     }
-    if digits(word) && word.len() <= 6 && next.strip_prefix(separator).is_some_and(|n| leading(n) == 2) {
+    if digits(word)
+        && word.len() <= 6
+        && next
+            .strip_prefix(separator)
+            .is_some_and(|n| leading(n) == 2)
+    {
         return (format!("{word}{next}"), 2);
     }
     alone
@@ -127,7 +139,9 @@ fn lex_word(text: &str, word: usize, out: &mut Vec<Lexed>) {
         } else if let Some(Lexeme::Number(_)) = parts.last() {
             // What hangs on a number: a VAT letter, a unit, a currency, or it was a word after all (`10мг`).
             let tail = rest.trim_matches(['(', ')', '.', ',', ';']);
-            let sum = parts.last().is_some_and(|p| matches!(p, Lexeme::Number(n) if n.decimals == 2));
+            let sum = parts
+                .last()
+                .is_some_and(|p| matches!(p, Lexeme::Number(n) if n.decimals == 2));
             match tax_letter(tail).filter(|_| sum) {
                 Some(letter) => parts.push(Lexeme::Letter(letter)),
                 None if tail.is_empty() => {}
@@ -162,12 +176,24 @@ fn number(text: &str) -> Option<(Number, &str)> {
     let mut guessed = 0;
     let mut end = 0;
     for (at, c) in body.char_indices() {
-        let digit = if c.is_ascii_digit() { Some(c) } else { digit_of_letter(c).filter(|_| inside_number(body, at, separated, decimals)) };
+        let digit = if c.is_ascii_digit() {
+            Some(c)
+        } else {
+            digit_of_letter(c).filter(|_| inside_number(body, at, separated, decimals))
+        };
         if let Some(digit) = digit {
             guessed += usize::from(!c.is_ascii_digit());
             digits.push(digit);
-            if separated { decimals += 1 } else { whole_digits += 1 }
-        } else if (c == '.' || c == ',') && !separated && whole_digits > 0 && next_is_digit(body, at) {
+            if separated {
+                decimals += 1
+            } else {
+                whole_digits += 1
+            }
+        } else if (c == '.' || c == ',')
+            && !separated
+            && whole_digits > 0
+            && next_is_digit(body, at)
+        {
             separated = true;
         } else {
             break;
@@ -178,12 +204,19 @@ fn number(text: &str) -> Option<(Number, &str)> {
         return None;
     }
     let value = digits.parse().ok()?;
-    let number = Number { digits: value, decimals: u8::try_from(decimals).ok()?, whole_digits, negative };
+    let number = Number {
+        digits: value,
+        decimals: u8::try_from(decimals).ok()?,
+        whole_digits,
+        negative,
+    };
     Some((number, body.get(end..).unwrap_or_default()))
 }
 
 fn next_is_digit(body: &str, at: usize) -> bool {
-    body.get(at + 1..).and_then(|rest| rest.chars().next()).is_some_and(|c| c.is_ascii_digit() || digit_of_letter(c).is_some())
+    body.get(at + 1..)
+        .and_then(|rest| rest.chars().next())
+        .is_some_and(|c| c.is_ascii_digit() || digit_of_letter(c).is_some())
 }
 
 /// A look-alike letter counts only in the middle of a number: followed by a digit or a separator with a digit, or as
@@ -221,29 +254,44 @@ fn after_times<'a>(rest: &'a str, parts: &[Lexeme]) -> Option<&'a str> {
     let before_is_number = matches!(parts.last(), Some(Lexeme::Number(_)));
     let number_follows = after.chars().next().is_some_and(|c| c.is_ascii_digit());
     let ends_after_number = before_is_number && after.is_empty();
-    ((before_is_number && number_follows) || ends_after_number || (parts.is_empty() && number_follows)).then_some(after)
+    ((before_is_number && number_follows)
+        || ends_after_number
+        || (parts.is_empty() && number_follows))
+        .then_some(after)
 }
 
 fn is_unit(text: &str) -> bool {
     let text = text.trim_end_matches(['.', ',']);
-    ["шт", "уп", "кг", "г", "л", "мл", "pcs", "ea"].iter().any(|unit| text.to_lowercase() == *unit) && text != "Г"
+    ["шт", "уп", "кг", "г", "л", "мл", "pcs", "ea"]
+        .iter()
+        .any(|unit| text.to_lowercase() == *unit)
+        && text != "Г"
 }
 
 /// Units that registers glue to a quantity. `40мл` and `5г` glued are the strength in a name.
 fn is_counted_unit(text: &str) -> bool {
-    matches!(text.to_lowercase().trim_end_matches(['.', ',']), "шт" | "уп" | "кг" | "pcs")
+    matches!(
+        text.to_lowercase().trim_end_matches(['.', ',']),
+        "шт" | "уп" | "кг" | "pcs"
+    )
 }
 
 fn is_currency(text: &str) -> bool {
     let text = text.trim_end_matches('.');
-    ["грн", "uah", "руб", "р", "₴", "₽"].iter().any(|currency| text.to_lowercase() == *currency)
+    ["грн", "uah", "руб", "р", "₴", "₽"]
+        .iter()
+        .any(|currency| text.to_lowercase() == *currency)
 }
 
 /// A single capital letter, possibly in brackets.
 fn tax_letter(text: &str) -> Option<char> {
     let mut letters = text.trim_matches(['(', ')', '[', ']', '.', ',']).chars();
     let letter = letters.next().filter(|c| c.is_uppercase())?;
-    letters.next().is_none().then(|| super::words::folded(&letter.to_string()).chars().next()).flatten()
+    letters
+        .next()
+        .is_none()
+        .then(|| super::words::folded(&letter.to_string()).chars().next())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -267,7 +315,10 @@ mod tests {
 
     #[test]
     fn quantity_lines_of_every_shape_are_cut() {
-        assert_eq!(shapes("1.000 x 95.31 = 95.31 Г"), "1000/3 x 9531/2 = 9531/2 [Г]");
+        assert_eq!(
+            shapes("1.000 x 95.31 = 95.31 Г"),
+            "1000/3 x 9531/2 = 9531/2 [Г]"
+        );
         assert_eq!(shapes("36.50*1 шт 36.50(Б)"), "3650/2 x 1/0 u 3650/2 [Б]");
         assert_eq!(shapes("2x247,65 =495,30"), "2/0 x 24765/2 = 49530/2");
         assert_eq!(shapes("3 х 26,30"), "3/0 x 2630/2");
@@ -282,7 +333,10 @@ mod tests {
 
     #[test]
     fn strengths_and_long_codes_are_words() {
-        assert_eq!(shapes("10мг 40мл D3 4823006401024 0,05% 5.5kg"), "w w w w 5/2% w");
+        assert_eq!(
+            shapes("10мг 40мл D3 4823006401024 0,05% 5.5kg"),
+            "w w w w 5/2% w"
+        );
     }
 
     #[test]

@@ -59,13 +59,22 @@ pub struct ReceiptText {
 /// certainty.
 #[must_use]
 pub fn parse(lines: &[Line], known_total: Option<i64>) -> ReceiptText {
-    let rows: Vec<Row> = lines.iter().take(ROWS_MAX).map(Row::new).filter(|row| !row.words.is_empty()).collect();
+    let rows: Vec<Row> = lines
+        .iter()
+        .take(ROWS_MAX)
+        .map(Row::new)
+        .filter(|row| !row.words.is_empty())
+        .collect();
     let kinds: Vec<kinds::Kind> = rows.iter().map(kinds::kind).collect();
     let mut totals = totals::find(&rows, &kinds);
     let mut items = items::find(&rows, &kinds, totals.first_row);
     let vat = vat::find(&rows, &kinds);
     let adds_up = settle(&mut items, &mut totals, known_total);
-    vat::mend_letters(&mut items, &vat, known_total.or_else(|| totals.chosen().map(|field| field.value)));
+    vat::mend_letters(
+        &mut items,
+        &vat,
+        known_total.or_else(|| totals.chosen().map(|field| field.value)),
+    );
     let (purchased_at, purchased_on) = moment(&rows);
     ReceiptText {
         merchant: header::merchant(&rows, &kinds),
@@ -85,18 +94,27 @@ pub fn parse(lines: &[Line], known_total: Option<i64>) -> ReceiptText {
 
 /// Tries the totals in the order of their certainty. When each line proves itself and the only total of the text is a
 /// mixed-up reading of their sum, the total is mended instead.
-fn settle(items: &mut [items::Draft], totals: &mut totals::Totals, known_total: Option<i64>) -> bool {
+fn settle(
+    items: &mut [items::Draft],
+    totals: &mut totals::Totals,
+    known_total: Option<i64>,
+) -> bool {
     let read = [&totals.sum, &totals.to_pay].map(|field| field.as_ref().map(|f| f.value));
     if let Some(known) = known_total {
         // The lines come out at the sum; the code may carry the rounded one.
         return [Some(known), read[0]].into_iter().flatten().any(|total| {
-            total.abs_diff(known) <= totals::CASH_ROUNDING_MAX.unsigned_abs() && arithmetic::settle(items, Some(total))
+            total.abs_diff(known) <= totals::CASH_ROUNDING_MAX.unsigned_abs()
+                && arithmetic::settle(items, Some(total))
         });
     }
-    if read.into_iter().any(|total| arithmetic::settle(items, total)) {
+    if read
+        .into_iter()
+        .any(|total| arithmetic::settle(items, total))
+    {
         return true;
     }
-    let Some(lines) = arithmetic::lines_total(items).filter(|_| !items.is_empty() && items.iter().all(arithmetic::is_proven))
+    let Some(lines) = arithmetic::lines_total(items)
+        .filter(|_| !items.is_empty() && items.iter().all(arithmetic::is_proven))
     else {
         return false;
     };
@@ -114,17 +132,28 @@ fn settle(items: &mut [items::Draft], totals: &mut totals::Totals, known_total: 
 fn moment(rows: &[Row]) -> (Option<Field<NaiveDateTime>>, Option<Field<NaiveDate>>) {
     let mut day = None;
     for (index, row) in rows.iter().enumerate() {
-        let Some(found) = dates::moment(&row.text()) else { continue };
+        let Some(found) = dates::moment(&row.text()) else {
+            continue;
+        };
         let words = value_words(row);
         if let Some(time) = found.time {
             return (Some(row.field(found.date.and_time(time), words)), None);
         }
-        let beside = [index.checked_sub(1), Some(index + 1)].into_iter().flatten().find_map(|i| {
-            let row = rows.get(i)?;
-            dates::moment(&row.text()).is_none().then(|| dates::time_alone(&row.text())).flatten()
-        });
+        let beside = [index.checked_sub(1), Some(index + 1)]
+            .into_iter()
+            .flatten()
+            .find_map(|i| {
+                let row = rows.get(i)?;
+                dates::moment(&row.text())
+                    .is_none()
+                    .then(|| dates::time_alone(&row.text()))
+                    .flatten()
+            });
         if day.is_none() {
-            day = Some((row.field(found.date, words.clone()), beside.map(|time| row.field(found.date.and_time(time), words))));
+            day = Some((
+                row.field(found.date, words.clone()),
+                beside.map(|time| row.field(found.date.and_time(time), words)),
+            ));
         }
     }
     match day {
@@ -138,7 +167,11 @@ fn moment(rows: &[Row]) -> (Option<Field<NaiveDateTime>>, Option<Field<NaiveDate
 fn value_words(row: &Row) -> std::ops::Range<usize> {
     let part = |w: &crate::layout::Word| w.text.chars().filter(char::is_ascii_digit).count() >= 2;
     let first = row.words.iter().position(part).unwrap_or(0);
-    let last = row.words.iter().rposition(part).map_or(row.words.len(), |i| i + 1);
+    let last = row
+        .words
+        .iter()
+        .rposition(part)
+        .map_or(row.words.len(), |i| i + 1);
     first..last
 }
 

@@ -21,24 +21,41 @@ impl Row {
     /// Prepares a line.
     #[must_use]
     pub fn new(line: &Line) -> Self {
-        let mend = |word: Word| Word { text: mended(&word.text), ..word };
+        let mend = |word: Word| Word {
+            text: mended(&word.text),
+            ..word
+        };
         let words: Vec<Word> = line.words.iter().flat_map(unglued).map(mend).collect();
         let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
         let lexed = lex(&texts);
         let folded = words.iter().map(|w| folded(&w.text)).collect();
-        Self { words, folded, lexed }
+        Self {
+            words,
+            folded,
+            lexed,
+        }
     }
 
     /// The words with blanks between them.
     #[must_use]
     pub fn text(&self) -> String {
-        self.words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ")
+        self.words
+            .iter()
+            .map(|w| w.text.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// The words of a range as one text.
     #[must_use]
     pub fn text_of(&self, range: std::ops::Range<usize>) -> String {
-        self.words.get(range).unwrap_or_default().iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ")
+        self.words
+            .get(range)
+            .unwrap_or_default()
+            .iter()
+            .map(|w| w.text.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// The mean confidence of the line.
@@ -62,20 +79,31 @@ impl Row {
     /// Whether one of the first `count` words is one of the keywords.
     #[must_use]
     pub fn begins_with_any(&self, count: usize, keywords: &[&str]) -> bool {
-        keywords.iter().filter_map(|keyword| self.find(keyword)).any(|at| at < count)
+        keywords
+            .iter()
+            .filter_map(|keyword| self.find(keyword))
+            .any(|at| at < count)
     }
 
     /// How many letters the line has.
     #[must_use]
     pub fn letters(&self) -> usize {
-        self.words.iter().flat_map(|w| w.text.chars()).filter(|c| c.is_alphabetic()).count()
+        self.words
+            .iter()
+            .flat_map(|w| w.text.chars())
+            .filter(|c| c.is_alphabetic())
+            .count()
     }
 
     /// A value read from a range of words, with their confidence and place.
     #[must_use]
     pub fn field<T>(&self, value: T, range: std::ops::Range<usize>) -> Field<T> {
         let words = self.words.get(range).unwrap_or_default();
-        Field { value, confidence: mean_confidence(words), region: words.iter().map(|w| w.region).reduce(around) }
+        Field {
+            value,
+            confidence: mean_confidence(words),
+            region: words.iter().map(|w| w.region).reduce(around),
+        }
     }
 
     /// The last sum of the line with the index of its word; a sum in a per cent sign is none.
@@ -91,7 +119,10 @@ impl Row {
     #[must_use]
     pub fn last_grouped_sum(&self) -> Option<(i64, usize)> {
         let (minor, word) = self.last_sum()?;
-        let at = self.lexed.iter().rposition(|l| matches!(&l.lexeme, Lexeme::Number(n) if n.minor() == Some(minor)))?;
+        let at = self
+            .lexed
+            .iter()
+            .rposition(|l| matches!(&l.lexeme, Lexeme::Number(n) if n.minor() == Some(minor)))?;
         let number = |index: usize| match self.lexed.get(index).map(|l| &l.lexeme) {
             Some(Lexeme::Number(n)) => Some(*n),
             _ => None,
@@ -99,7 +130,10 @@ impl Row {
         let grouped = || -> Option<i64> {
             let (tail, head): (Number, Number) = (number(at)?, number(at.checked_sub(1)?)?);
             let group = tail.whole_digits == 3 && head.decimals == 0 && head.whole_digits <= 3;
-            let numbered = self.words.get(word.checked_sub(2)?).is_some_and(|w| w.text.contains('№'));
+            let numbered = self
+                .words
+                .get(word.checked_sub(2)?)
+                .is_some_and(|w| w.text.contains('№'));
             if !group || numbered {
                 return None;
             }
@@ -111,7 +145,9 @@ impl Row {
     /// Whether the line holds a sum and no words: the value of the line above.
     #[must_use]
     pub fn is_sum_alone(&self) -> bool {
-        self.last_sum().is_some() && self.letters() <= 4 && !self.lexed.iter().any(|l| l.lexeme == Lexeme::Times)
+        self.last_sum().is_some()
+            && self.letters() <= 4
+            && !self.lexed.iter().any(|l| l.lexeme == Lexeme::Times)
     }
 }
 
@@ -124,7 +160,12 @@ fn unglued(word: &Word) -> Vec<Word> {
         let colon = c == ':' && before.is_alphabetic() && !after.is_empty();
         (number_sign || colon).then_some(if colon { at + 1 } else { at })
     });
-    let Some((left, right)) = cut.and_then(|at| word.text.split_at_checked(at)) else { return vec![word.clone()] };
-    let part = |text: &str| Word { text: text.to_owned(), ..word.clone() };
+    let Some((left, right)) = cut.and_then(|at| word.text.split_at_checked(at)) else {
+        return vec![word.clone()];
+    };
+    let part = |text: &str| Word {
+        text: text.to_owned(),
+        ..word.clone()
+    };
     vec![part(left), part(right)]
 }

@@ -27,7 +27,11 @@ impl Totals {
         match (&self.sum, &self.to_pay) {
             (Some(sum), Some(to_pay)) => {
                 let close = sum.value.abs_diff(to_pay.value) <= CASH_ROUNDING_MAX.unsigned_abs();
-                Some(if close || to_pay.confidence >= sum.confidence { to_pay } else { sum })
+                Some(if close || to_pay.confidence >= sum.confidence {
+                    to_pay
+                } else {
+                    sum
+                })
             }
             (sum, to_pay) => to_pay.as_ref().or(sum.as_ref()),
         }
@@ -37,7 +41,9 @@ impl Totals {
     #[must_use]
     pub fn disagree(&self) -> bool {
         match (&self.sum, &self.to_pay) {
-            (Some(sum), Some(to_pay)) => sum.value.abs_diff(to_pay.value) > CASH_ROUNDING_MAX.unsigned_abs(),
+            (Some(sum), Some(to_pay)) => {
+                sum.value.abs_diff(to_pay.value) > CASH_ROUNDING_MAX.unsigned_abs()
+            }
             _ => false,
         }
     }
@@ -45,7 +51,10 @@ impl Totals {
     /// Whether a value is one of the printed totals.
     #[must_use]
     pub fn include(&self, minor: i64) -> bool {
-        [&self.sum, &self.to_pay].into_iter().flatten().any(|field| field.value == minor)
+        [&self.sum, &self.to_pay]
+            .into_iter()
+            .flatten()
+            .any(|field| field.value == minor)
     }
 }
 
@@ -57,11 +66,20 @@ pub fn find(rows: &[Row], kinds: &[Kind]) -> Totals {
         if !matches!(kind, Kind::Total | Kind::ToPay) {
             continue;
         }
-        let Some(field) = value(row, rows.get(index + 1), kinds.get(index + 1)) else { continue };
+        let Some(field) = value(row, rows.get(index + 1), kinds.get(index + 1)) else {
+            continue;
+        };
         totals.first_row = totals.first_row.or(Some(index));
         // The first one read counts; a second one of the kind is a repetition at the end of the receipt.
-        let place = if *kind == Kind::ToPay { &mut totals.to_pay } else { &mut totals.sum };
-        if place.as_ref().is_none_or(|known| known.confidence < field.confidence && known.value != field.value) {
+        let place = if *kind == Kind::ToPay {
+            &mut totals.to_pay
+        } else {
+            &mut totals.sum
+        };
+        if place
+            .as_ref()
+            .is_none_or(|known| known.confidence < field.confidence && known.value != field.value)
+        {
             *place = Some(field);
         }
     }
@@ -70,10 +88,13 @@ pub fn find(rows: &[Row], kinds: &[Kind]) -> Totals {
 
 /// The sum on the line itself, or alone on the next one, where large print puts it.
 fn value(row: &Row, next: Option<&Row>, next_kind: Option<&Kind>) -> Option<Field<i64>> {
-    let own = row.last_grouped_sum().map(|(minor, word)| row.field(minor, word..word + 1));
+    let own = row
+        .last_grouped_sum()
+        .map(|(minor, word)| row.field(minor, word..word + 1));
     own.or_else(|| {
         let next = next.filter(|n| next_kind == Some(&Kind::Other) && n.is_sum_alone())?;
-        next.last_grouped_sum().map(|(minor, word)| next.field(minor, word..word + 1))
+        next.last_grouped_sum()
+            .map(|(minor, word)| next.field(minor, word..word + 1))
     })
     .filter(|field| field.value > 0)
 }

@@ -28,7 +28,8 @@ impl VatLine {
     /// How the line is named in an anomaly.
     #[must_use]
     pub fn name(&self) -> String {
-        self.letter.map_or_else(|| format!("{}%", self.rate / 100), String::from)
+        self.letter
+            .map_or_else(|| format!("{}%", self.rate / 100), String::from)
     }
 }
 
@@ -40,7 +41,9 @@ pub fn account_for(vat: &[VatLine], total_minor: i64) -> bool {
     let mut sum = 0_i128;
     let mut tolerance = 50_i128; // cash rounding
     for line in vat {
-        let Some(amount) = line.amount_minor.map(i128::from) else { return false };
+        let Some(amount) = line.amount_minor.map(i128::from) else {
+            return false;
+        };
         let (rate, gross) = (i128::from(line.rate), 10_000 + i128::from(line.rate));
         sum += amount * gross / rate;
         tolerance += 2 * gross / rate; // two minor units of tax either way
@@ -63,7 +66,10 @@ pub fn mend_letters(items: &mut [Draft], vat: &[VatLine], total_minor: Option<i6
             ([], as_read) => as_read,
             ([only], _) => Some(*only),
             (_, Some(read)) => {
-                let mut alike = known.iter().copied().filter(|letter| look_alike(*letter, read));
+                let mut alike = known
+                    .iter()
+                    .copied()
+                    .filter(|letter| look_alike(*letter, read));
                 alike.next().filter(|_| alike.next().is_none())
             }
             (_, None) => None,
@@ -72,18 +78,26 @@ pub fn mend_letters(items: &mut [Draft], vat: &[VatLine], total_minor: Option<i6
 }
 
 fn look_alike(a: char, b: char) -> bool {
-    [['Б', 'В'], ['Г', 'Т'], ['А', 'Д'], ['Е', 'В'], ['З', 'В']].iter().any(|pair| pair.contains(&a) && pair.contains(&b))
+    [['Б', 'В'], ['Г', 'Т'], ['А', 'Д'], ['Е', 'В'], ['З', 'В']]
+        .iter()
+        .any(|pair| pair.contains(&a) && pair.contains(&b))
 }
 
 /// Finds the VAT lines. A rate alone (behind each article in Russian layouts) is none.
 #[must_use]
 pub fn find(rows: &[Row], kinds: &[Kind]) -> Vec<VatLine> {
-    rows.iter().zip(kinds).filter(|(_, kind)| **kind == Kind::Vat).filter_map(|(row, _)| line(row)).collect()
+    rows.iter()
+        .zip(kinds)
+        .filter(|(_, kind)| **kind == Kind::Vat)
+        .filter_map(|(row, _)| line(row))
+        .collect()
 }
 
 fn line(row: &Row) -> Option<VatLine> {
     let rate = row.lexed.iter().find_map(|l| match &l.lexeme {
-        Lexeme::Percent(n) if n.decimals <= 2 => n.digits.checked_mul(10_i64.pow(u32::from(2 - n.decimals))),
+        Lexeme::Percent(n) if n.decimals <= 2 => {
+            n.digits.checked_mul(10_i64.pow(u32::from(2 - n.decimals)))
+        }
         _ => None,
     })?;
     if !(1..=10_000).contains(&rate) {
@@ -94,5 +108,9 @@ fn line(row: &Row) -> Option<VatLine> {
         _ => None,
     });
     let amount_minor = Some(row.last_grouped_sum()?.0);
-    Some(VatLine { letter, rate, amount_minor })
+    Some(VatLine {
+        letter,
+        rate,
+        amount_minor,
+    })
 }

@@ -8,7 +8,11 @@
 pub fn folded(word: &str) -> String {
     let letters = word.chars().filter(|c| c.is_alphabetic()).count();
     let mut out = String::with_capacity(word.len());
-    for c in word.chars().flat_map(char::to_uppercase).filter(|c| c.is_alphanumeric()) {
+    for c in word
+        .chars()
+        .flat_map(char::to_uppercase)
+        .filter(|c| c.is_alphanumeric())
+    {
         out.push(if letters >= 2 { letter_of_digit(c) } else { c });
     }
     out.chars().map(look_alike).collect()
@@ -55,10 +59,23 @@ pub fn mended(word: &str) -> String {
         return word.to_owned();
     }
     let chars: Vec<char> = word.chars().collect();
-    let letter = |index: Option<usize>| index.and_then(|i| chars.get(i)).copied().filter(|c| is_cyrillic(*c));
-    let meant = |(index, c): (usize, &char)| match (c, letter(index.checked_sub(1)), letter(Some(index + 1))) {
+    let letter = |index: Option<usize>| {
+        index
+            .and_then(|i| chars.get(i))
+            .copied()
+            .filter(|c| is_cyrillic(*c))
+    };
+    let meant = |(index, c): (usize, &char)| match (
+        c,
+        letter(index.checked_sub(1)),
+        letter(Some(index + 1)),
+    ) {
         ('1', Some(before), after) => {
-            if before.is_lowercase() || after.is_some_and(char::is_lowercase) { 'і' } else { 'І' }
+            if before.is_lowercase() || after.is_some_and(char::is_lowercase) {
+                'і'
+            } else {
+                'І'
+            }
         }
         _ => *c,
     };
@@ -91,7 +108,12 @@ pub fn is_keyword(folded_word: &str, keyword: &str) -> bool {
 #[must_use]
 pub fn find_phrase(folded_words: &[String], phrase: &str) -> Option<usize> {
     let parts: Vec<&str> = phrase.split(' ').collect();
-    folded_words.windows(parts.len()).position(|window| window.iter().zip(&parts).all(|(word, part)| is_keyword(word, part)))
+    folded_words.windows(parts.len()).position(|window| {
+        window
+            .iter()
+            .zip(&parts)
+            .all(|(word, part)| is_keyword(word, part))
+    })
 }
 
 #[cfg(test)]

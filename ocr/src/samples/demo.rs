@@ -1,6 +1,8 @@
 //! The receipts of the demo: one for each thing that can happen to a receipt, and what must come of it.
 
-use super::{Degradation, Layout, QrKind, Sample, SampleError, SampleItem, SampleSpec, product, render};
+use super::{
+    Degradation, Layout, QrKind, Sample, SampleError, SampleItem, SampleSpec, product, render,
+};
 use chrono::{NaiveDateTime, TimeDelta};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -76,9 +78,11 @@ impl Plan {
     /// A receipt of `hours` ago whose numbers are unique in this set.
     fn spec(&self, layout: Layout, hours: i64, items: &[SampleItem]) -> SampleSpec {
         let index = self.uploads.len();
-        let mut rng = StdRng::seed_from_u64(self.seed.wrapping_mul(1000).wrapping_add(index as u64));
+        let mut rng =
+            StdRng::seed_from_u64(self.seed.wrapping_mul(1000).wrapping_add(index as u64));
         let minutes = hours * 60 + rng.random_range(0..25_i64);
-        let sold_at = self.now - TimeDelta::minutes(minutes) - TimeDelta::seconds(rng.random_range(0..60));
+        let sold_at =
+            self.now - TimeDelta::minutes(minutes) - TimeDelta::seconds(rng.random_range(0..60));
         let mut spec = SampleSpec::new("", rng.random(), layout, sold_at, items.to_vec());
         // The same angle, light and noise in every run: runs differ in what is printed, not in how lucky the photo is.
         spec.seed = CAMERA + index as u64;
@@ -90,11 +94,23 @@ impl Plan {
         spec
     }
 
-    fn add(&mut self, shopper: usize, title: &'static str, spec: SampleSpec, expected: Expected) -> &mut Planned {
+    fn add(
+        &mut self,
+        shopper: usize,
+        title: &'static str,
+        spec: SampleSpec,
+        expected: Expected,
+    ) -> &mut Planned {
         self.push(shopper, title, Picture::New(spec), expected)
     }
 
-    fn push(&mut self, shopper: usize, title: &'static str, picture: Picture, expected: Expected) -> &mut Planned {
+    fn push(
+        &mut self,
+        shopper: usize,
+        title: &'static str,
+        picture: Picture,
+        expected: Expected,
+    ) -> &mut Planned {
         let index = self.uploads.len();
         let (payout, after) = (PayoutScript::Ordinary, Vec::new());
         self.uploads.push(Planned {
@@ -161,8 +177,17 @@ fn plan(now: NaiveDateTime, seed: u64) -> Plan {
     };
 
     // Shopper 0: ordinary receipts, then the same again in two ways, then one that is too old.
-    let spec = plan.spec(SoftwareRegister, 3, &[item("13204").discount(1), item("20226")]);
-    plan.add(0, "accepted, software register", spec.degradation(Light), Accepted);
+    let spec = plan.spec(
+        SoftwareRegister,
+        3,
+        &[item("13204").discount(1), item("20226")],
+    );
+    plan.add(
+        0,
+        "accepted, software register",
+        spec.degradation(Light),
+        Accepted,
+    );
     let second = plan.spec(PaperRegister, 5, &[item("13310"), item("30334")]);
     plan.add(
         0,
@@ -170,8 +195,13 @@ fn plan(now: NaiveDateTime, seed: u64) -> Plan {
         second.clone().degradation(Moderate),
         Accepted,
     );
-    plan.push(0, "duplicate image", Picture::Again(0), Rejected("duplicate_image"))
-        .after = vec![0];
+    plan.push(
+        0,
+        "duplicate image",
+        Picture::Again(0),
+        Rejected("duplicate_image"),
+    )
+    .after = vec![0];
     let other_photo = SampleSpec {
         seed: CAMERA + 100,
         ..second
@@ -188,31 +218,75 @@ fn plan(now: NaiveDateTime, seed: u64) -> Plan {
     plan.add(0, "expired", spec, Rejected("expired"));
 
     // Shopper 1: the daily limit of three.
-    let spec = plan.spec(PaperRegister, 7, &[item("13417").quantity(2000), item("20118")]);
+    let spec = plan.spec(
+        PaperRegister,
+        7,
+        &[item("13417").quantity(2000), item("20118")],
+    );
     plan.add(1, "accepted, offline code", spec.qr(QrKind::Mac), Accepted);
-    let spec = plan.spec(SoftwareRegister, 26, &[item("13525"), item("30559"), item("20118")]);
-    plan.add(1, "accepted, three lines", spec.degradation(Moderate), Accepted);
-    let spec = plan.spec(PaperRegister, 30, &[item("13204"), item("13310").quantity(3000)]);
-    plan.add(1, "accepted, two brand products", spec.degradation(Light), Accepted);
+    let spec = plan.spec(
+        SoftwareRegister,
+        26,
+        &[item("13525"), item("30559"), item("20118")],
+    );
+    plan.add(
+        1,
+        "accepted, three lines",
+        spec.degradation(Moderate),
+        Accepted,
+    );
+    let spec = plan.spec(
+        PaperRegister,
+        30,
+        &[item("13204"), item("13310").quantity(3000)],
+    );
+    plan.add(
+        1,
+        "accepted, two brand products",
+        spec.degradation(Light),
+        Accepted,
+    );
     let spec = plan.spec(SoftwareRegister, 4, &[item("13310")]);
-    plan.add(1, "over the daily limit", spec, Rejected("daily_limit")).after = vec![5, 6, 7];
+    plan.add(1, "over the daily limit", spec, Rejected("daily_limit"))
+        .after = vec![5, 6, 7];
 
     // Shopper 2: everything that is not an ordinary sale of the brand.
-    let spec = plan.spec(SoftwareRegister, 6, &[item("20442"), item("30559").quantity(2000)]);
+    let spec = plan.spec(
+        SoftwareRegister,
+        6,
+        &[item("20442"), item("30559").quantity(2000)],
+    );
     plan.add(
         2,
         "no eligible product",
         spec.degradation(Light),
         Rejected("no_eligible_product"),
     );
-    let spec = plan.spec(SoftwareRegister, 1, &[item("13310")]).qr(QrKind::None);
-    plan.add(2, "unreadable", spec.degradation(Ruined), Rejected("unreadable"));
+    let spec = plan
+        .spec(SoftwareRegister, 1, &[item("13310")])
+        .qr(QrKind::None);
+    plan.add(
+        2,
+        "unreadable",
+        spec.degradation(Ruined),
+        Rejected("unreadable"),
+    );
     // Also the leaflet differs from run to run: the same bytes again would be a duplicate, and nothing else.
     let wifi = format!("WIFI:T:nopass;S:Vyhadana-Apteka-{seed};;");
     let spec = plan.spec(WifiLeaflet, 1, &[]).qr(QrKind::Text(wifi));
-    plan.add(2, "Wi-Fi leaflet", spec.degradation(Light), Rejected("not_a_receipt"));
+    plan.add(
+        2,
+        "Wi-Fi leaflet",
+        spec.degradation(Light),
+        Rejected("not_a_receipt"),
+    );
     let spec = plan.spec(PaperRegister, 9, &[item("13525")]);
-    plan.add(2, "return of money", spec.returned(), Rejected("return_receipt"));
+    plan.add(
+        2,
+        "return of money",
+        spec.returned(),
+        Rejected("return_receipt"),
+    );
     let spec = plan.spec(SoftwareRegister, 11, &[item("13417"), item("20226")]);
     plan.add(
         2,
@@ -222,12 +296,30 @@ fn plan(now: NaiveDateTime, seed: u64) -> Plan {
     );
 
     // Shopper 3: what the payment provider does wrong.
-    let spec = plan.spec(PaperRegister, 2, &[item("13525"), item("30334").quantity(2000)]);
-    plan.add(3, "payout fails, then recovers", spec.degradation(Light), Accepted)
-        .payout = PayoutScript::FailsThenRecovers;
-    let spec = plan.spec(SoftwareRegister, 12, &[item("13204").quantity(2000).discount(250)]);
-    plan.add(3, "payout unknown, then resolved", spec.degradation(Light), Accepted)
-        .payout = PayoutScript::UnknownThenResolved;
+    let spec = plan.spec(
+        PaperRegister,
+        2,
+        &[item("13525"), item("30334").quantity(2000)],
+    );
+    plan.add(
+        3,
+        "payout fails, then recovers",
+        spec.degradation(Light),
+        Accepted,
+    )
+    .payout = PayoutScript::FailsThenRecovers;
+    let spec = plan.spec(
+        SoftwareRegister,
+        12,
+        &[item("13204").quantity(2000).discount(250)],
+    );
+    plan.add(
+        3,
+        "payout unknown, then resolved",
+        spec.degradation(Light),
+        Accepted,
+    )
+    .payout = PayoutScript::UnknownThenResolved;
     plan
 }
 
@@ -267,7 +359,10 @@ mod tests {
         assert!(set.len() >= 12);
         for shopper in 0..SHOPPERS {
             let uploads = set.iter().filter(|d| d.shopper == shopper).count();
-            assert!((1..=5).contains(&uploads), "shopper {shopper} sends {uploads}");
+            assert!(
+                (1..=5).contains(&uploads),
+                "shopper {shopper} sends {uploads}"
+            );
         }
         for code in [
             "duplicate_image",
@@ -284,7 +379,10 @@ mod tests {
                 "{code} is missing"
             );
         }
-        assert!(set.iter().any(|d| matches!(d.expected, Expected::Review(_))));
+        assert!(
+            set.iter()
+                .any(|d| matches!(d.expected, Expected::Review(_)))
+        );
         assert_eq!(set[0].sample.jpeg, set[2].sample.jpeg);
         assert_ne!(set[1].sample.jpeg, set[3].sample.jpeg);
         assert_eq!(set[1].sample.truth.qr, set[3].sample.truth.qr);

@@ -151,7 +151,10 @@ fn software(page: &mut Page, spec: &SampleSpec, qr: Option<&str>) {
         page.left(&format!("АРТ.№ {} {}", item.code, item.name));
         let (sum, price) = (decimal(item.gross_minor()), decimal(item.unit_price_minor));
         let quantity = thousandths(item.quantity_thousandths);
-        page.right(&format!("{quantity} x {price} = {sum} {}", software_letter(item.vat)));
+        page.right(&format!(
+            "{quantity} x {price} = {sum} {}",
+            software_letter(item.vat)
+        ));
         if item.discount_minor > 0 {
             page.right(&format!("Дисконт: {}", decimal(item.discount_minor)));
         }
@@ -186,7 +189,11 @@ fn paper(page: &mut Page, spec: &SampleSpec, qr: Option<&str>) {
     page.centre(shop.outlet, false);
     page.centre(shop.address, false);
     page.centre(&format!("ПН {}", shop.tax_id), false);
-    page.left(&format!("ЗН ПК{:08} ФН {}", 10_000 + spec.shop, spec.register));
+    page.left(&format!(
+        "ЗН ПК{:08} ФН {}",
+        10_000 + spec.shop,
+        spec.register
+    ));
     page.left("Касир 2   Каса 1");
     if spec.return_receipt {
         page.centre("ВИДАТКОВИЙ ЧЕК", true);
@@ -206,11 +213,19 @@ fn paper(page: &mut Page, spec: &SampleSpec, qr: Option<&str>) {
                 decimal(item.unit_price_minor),
                 short_quantity(item.quantity_thousandths)
             ),
-            &format!("{}({})", decimal(item.gross_minor()), paper_letter(item.vat)),
+            &format!(
+                "{}({})",
+                decimal(item.gross_minor()),
+                paper_letter(item.vat)
+            ),
             false,
         );
         if item.discount_minor > 0 {
-            page.pair("Знижка", &format!("-{}", decimal(item.discount_minor)), false);
+            page.pair(
+                "Знижка",
+                &format!("-{}", decimal(item.discount_minor)),
+                false,
+            );
         }
     }
     page.rule();
@@ -265,7 +280,11 @@ fn vat_lines(items: &[SampleItem]) -> Vec<(Vat, i64)> {
     [Vat::General, Vat::Medicine]
         .into_iter()
         .filter_map(|vat| {
-            let sum: i64 = items.iter().filter(|i| i.vat == vat).map(SampleItem::net_minor).sum();
+            let sum: i64 = items
+                .iter()
+                .filter(|i| i.vat == vat)
+                .map(SampleItem::net_minor)
+                .sum();
             let base = 100 + vat.percent();
             (sum > 0).then_some((vat, (sum * vat.percent() + base / 2) / base))
         })

@@ -206,7 +206,13 @@ pub struct SampleSpec {
 impl SampleSpec {
     /// A clean sale with the link QR; shop, register and number follow from the seed.
     #[must_use]
-    pub fn new(name: &str, seed: u64, layout: Layout, sold_at: NaiveDateTime, items: Vec<SampleItem>) -> Self {
+    pub fn new(
+        name: &str,
+        seed: u64,
+        layout: Layout,
+        sold_at: NaiveDateTime,
+        items: Vec<SampleItem>,
+    ) -> Self {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x5EED_0001);
         let suffix: u32 = rng.random_range(0..1_000_000);
         let (register, number) = match layout {
@@ -271,7 +277,9 @@ impl SampleSpec {
     fn kind(&self) -> SampleKind {
         match self.layout {
             Layout::WifiLeaflet | Layout::Blank => SampleKind::NotAReceipt,
-            Layout::SoftwareRegister | Layout::PaperRegister if self.return_receipt => SampleKind::Return,
+            Layout::SoftwareRegister | Layout::PaperRegister if self.return_receipt => {
+                SampleKind::Return
+            }
             Layout::SoftwareRegister | Layout::PaperRegister => SampleKind::Sale,
         }
     }
@@ -343,7 +351,10 @@ pub fn render(spec: &SampleSpec) -> Result<Sample, SampleError> {
     let paper = print::print(&lines, spec)?;
     let jpeg = photo::take(&paper, spec.seed, spec.degradation)?;
     let shop = layout::shop(spec);
-    let receipt = matches!(spec.layout, Layout::SoftwareRegister | Layout::PaperRegister);
+    let receipt = matches!(
+        spec.layout,
+        Layout::SoftwareRegister | Layout::PaperRegister
+    );
     Ok(Sample {
         name: spec.name.clone(),
         jpeg,
@@ -353,12 +364,20 @@ pub fn render(spec: &SampleSpec) -> Result<Sample, SampleError> {
             } else {
                 String::new()
             },
-            tax_id: if receipt { shop.tax_id.to_owned() } else { String::new() },
+            tax_id: if receipt {
+                shop.tax_id.to_owned()
+            } else {
+                String::new()
+            },
             register_number: spec.register.clone(),
             receipt_number: spec.number.clone(),
             date_time: spec.sold_at,
             total_minor: if receipt { spec.total_minor() } else { 0 },
-            items: if receipt { spec.items.clone() } else { Vec::new() },
+            items: if receipt {
+                spec.items.clone()
+            } else {
+                Vec::new()
+            },
             qr,
             text: layout::text(&lines),
             kind: spec.kind(),

@@ -57,7 +57,9 @@ pub(super) fn take(paper: &Grey, seed: u64, level: Degradation) -> Result<Vec<u8
     let blurred = blur(paper, damage.blur);
     let light = Light::new(&view, &damage, &mut rng);
     let table = Table::new(&view, &mut rng);
-    let noise: Vec<i16> = (0..NOISE_LENGTH).map(|_| gaussian(&mut rng, damage.noise)).collect();
+    let noise: Vec<i16> = (0..NOISE_LENGTH)
+        .map(|_| gaussian(&mut rng, damage.noise))
+        .collect();
     // White balance of the camera: paper is never pure grey.
     let tint = [
         256 - rng.random_range(0..8),
@@ -77,7 +79,11 @@ pub(super) fn take(paper: &Grey, seed: u64, level: Degradation) -> Result<Vec<u8
             grain = (grain + 1) & (NOISE_LENGTH - 1);
             let noise = i32::from(noise[grain]);
             let colour = match sample(&blurred, u, v) {
-                Some(grey) => [(grey * tint[0]) >> 8, (grey * tint[1]) >> 8, (grey * tint[2]) >> 8],
+                Some(grey) => [
+                    (grey * tint[0]) >> 8,
+                    (grey * tint[1]) >> 8,
+                    (grey * tint[2]) >> 8,
+                ],
                 None => table.colour((x, y), u, v, &blurred),
             };
             for (channel, value) in colour.into_iter().enumerate() {
@@ -113,7 +119,10 @@ fn sample(paper: &Grey, u: i32, v: i32) -> Option<i32> {
     let i = y as usize * paper.width + x as usize;
     let (a, b) = (i32::from(paper.pixels[i]), i32::from(paper.pixels[i + 1]));
     let below = i + paper.width;
-    let (c, d) = (i32::from(paper.pixels[below]), i32::from(paper.pixels[below + 1]));
+    let (c, d) = (
+        i32::from(paper.pixels[below]),
+        i32::from(paper.pixels[below + 1]),
+    );
     let upper = a * 256 + (b - a) * fx;
     let lower = c * 256 + (d - c) * fx;
     Some((upper * 256 + (lower - upper) * fy) >> 16)
@@ -131,7 +140,8 @@ impl View {
     fn new(paper: &Grey, damage: &Damage, rng: &mut StdRng) -> Result<Self, SampleError> {
         let (w, h) = (paper.width as f32, paper.height as f32);
         // At least a third of the largest angle, so that a level means what it says.
-        let angle = damage.degrees * rng.random_range(0.35..=1.0) * if rng.random() { 1.0 } else { -1.0 };
+        let angle =
+            damage.degrees * rng.random_range(0.35..=1.0) * if rng.random() { 1.0 } else { -1.0 };
         let (sin, cos) = angle.to_radians().sin_cos();
         let mut corners = [(0.0, 0.0), (w, 0.0), (w, h), (0.0, h)];
         for (x, y) in &mut corners {
@@ -237,10 +247,17 @@ impl Light {
                 .collect()
         };
         let columns = ramp(view.width, across);
-        let rows = ramp(view.height, down).into_iter().map(|v| v + 262).collect();
+        let rows = ramp(view.height, down)
+            .into_iter()
+            .map(|v| v + 262)
+            .collect();
         let (w, h) = (view.width as i32, view.height as i32);
         // The shadow falls over the lower right or left corner, where the hand is.
-        let (nx, offset) = if rng.random() { (150, 0) } else { (-150, -150 * w) };
+        let (nx, offset) = if rng.random() {
+            (150, 0)
+        } else {
+            (-150, -150 * w)
+        };
         let ny = 208;
         let corner = 150 * w + ny * h;
         let start = offset + corner * rng.random_range(52..=72) / 100;
@@ -316,7 +333,9 @@ fn smooth(pixels: &[u8], step: usize) -> Vec<u8> {
     let mut out = pixels.to_vec();
     if pixels.len() > 2 * step {
         for i in step..pixels.len() - step {
-            let sum = u16::from(pixels[i - step]) + 2 * u16::from(pixels[i]) + u16::from(pixels[i + step]);
+            let sum = u16::from(pixels[i - step])
+                + 2 * u16::from(pixels[i])
+                + u16::from(pixels[i + step]);
             out[i] = (sum >> 2) as u8;
         }
     }

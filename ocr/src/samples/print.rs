@@ -34,7 +34,10 @@ pub(super) fn print(lines: &[Line], spec: &SampleSpec) -> Result<Grey, SampleErr
             Line::Text { .. } | Line::Gap => Ok(None),
         })
         .collect::<Result<_, _>>()?;
-    let body: usize = codes.iter().map(|code| code.as_ref().map_or(LINE, Code::height)).sum();
+    let body: usize = codes
+        .iter()
+        .map(|code| code.as_ref().map_or(LINE, Code::height))
+        .sum();
     let width = COLUMNS * CELL + 2 * MARGIN;
     let height = body + 3 * MARGIN;
     let mut paper = Grey {
@@ -68,7 +71,11 @@ struct Code {
 impl Code {
     fn new(text: &str) -> Result<Self, SampleError> {
         let code = QrCode::with_error_correction_level(text, EcLevel::M)?;
-        let dark = code.to_colors().into_iter().map(|c| c == qrcode::Color::Dark).collect();
+        let dark = code
+            .to_colors()
+            .into_iter()
+            .map(|c| c == qrcode::Color::Dark)
+            .collect();
         Ok(Self {
             side: code.width(),
             dark,
@@ -82,7 +89,10 @@ impl Code {
     fn draw(&self, paper: &mut Grey, top: usize, ink: u8) {
         let left = paper.width.saturating_sub(self.side * MODULE) / 2;
         for (i, _) in self.dark.iter().enumerate().filter(|(_, dark)| **dark) {
-            let (x, y) = (left + i % self.side * MODULE, top + (QUIET + i / self.side) * MODULE);
+            let (x, y) = (
+                left + i % self.side * MODULE,
+                top + (QUIET + i / self.side) * MODULE,
+            );
             for row in y..y + MODULE {
                 let start = row * paper.width + x;
                 paper.pixels[start..start + MODULE].fill(ink);
@@ -122,7 +132,9 @@ impl Press {
             Degradation::Strong => (90, 60),
             Degradation::Ruined => (196, 120),
         };
-        let head = (0..width).map(|_| 256 - rng.random_range(0..=wear)).collect();
+        let head = (0..width)
+            .map(|_| 256 - rng.random_range(0..=wear))
+            .collect();
         let plain = [dejavu::sans::regular(), dejavu::sans::bold()].map(FontRef::try_from_slice);
         let [regular_zero, bold_zero] = plain;
         let zeros = if spec.marked_zeros {
@@ -195,7 +207,14 @@ fn rasterise(grid: &FontRef<'static>, face: &FontRef<'static>, c: char) -> Optio
     })
 }
 
-fn stamp(paper: &mut Grey, left: i32, top: i32, letter: &Letter, (ink, pressure): (u8, u32), head: &[u16]) {
+fn stamp(
+    paper: &mut Grey,
+    left: i32,
+    top: i32,
+    letter: &Letter,
+    (ink, pressure): (u8, u32),
+    head: &[u16],
+) {
     let depth = u32::from(WHITE - ink) * pressure / 256;
     for (i, coverage) in letter.ink.iter().enumerate().filter(|(_, c)| **c > 0) {
         let x = left + (i % letter.width) as i32;

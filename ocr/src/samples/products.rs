@@ -38,12 +38,48 @@ const fn medicine(
 
 /// The shelf. The one before last is a trap: its adjective is not the brand.
 pub const PRODUCTS: &[SampleProduct] = &[
-    medicine("13204", "Каптопрес-Дарниця табл. №20", "2000000132044", 9531, true),
-    medicine("13310", "Цитрамон-Дарниця табл. №10", "2000000133102", 3650, true),
-    medicine("13417", "Анальгін Дарниця табл. №10", "2000000134178", 4275, true),
-    medicine("13525", "Вітамін С (Дарниця) №20", "2000000135250", 6840, true),
-    medicine("20118", "Парацетамол-Зразок табл. №10", "2000000201184", 2890, false),
-    medicine("20226", "Краплі Прикладні 20 мл", "2000000202266", 7415, false),
+    medicine(
+        "13204",
+        "Каптопрес-Дарниця табл. №20",
+        "2000000132044",
+        9531,
+        true,
+    ),
+    medicine(
+        "13310",
+        "Цитрамон-Дарниця табл. №10",
+        "2000000133102",
+        3650,
+        true,
+    ),
+    medicine(
+        "13417",
+        "Анальгін Дарниця табл. №10",
+        "2000000134178",
+        4275,
+        true,
+    ),
+    medicine(
+        "13525",
+        "Вітамін С (Дарниця) №20",
+        "2000000135250",
+        6840,
+        true,
+    ),
+    medicine(
+        "20118",
+        "Парацетамол-Зразок табл. №10",
+        "2000000201184",
+        2890,
+        false,
+    ),
+    medicine(
+        "20226",
+        "Краплі Прикладні 20 мл",
+        "2000000202266",
+        7415,
+        false,
+    ),
     SampleProduct {
         code: "30334",
         name: "Пластир Вигаданий 5х7 см",
@@ -52,7 +88,13 @@ pub const PRODUCTS: &[SampleProduct] = &[
         vat: Vat::General,
         eligible: false,
     },
-    medicine("20442", "Аскорбінка Дарницька", "2000000204420", 1560, false),
+    medicine(
+        "20442",
+        "Аскорбінка Дарницька",
+        "2000000204420",
+        1560,
+        false,
+    ),
     SampleProduct {
         code: "30559",
         name: "Вода мінеральна Зразкова 0,5",
@@ -66,5 +108,8 @@ pub const PRODUCTS: &[SampleProduct] = &[
 /// The product with this article number; the first of the shelf when there is none.
 #[must_use]
 pub fn product(code: &str) -> &'static SampleProduct {
-    PRODUCTS.iter().find(|p| p.code == code).unwrap_or(&PRODUCTS[0])
+    PRODUCTS
+        .iter()
+        .find(|p| p.code == code)
+        .unwrap_or(&PRODUCTS[0])
 }

@@ -51,7 +51,10 @@ pub(super) fn decimal(minor: i64) -> String {
 
 /// A made-up MAC of the usual look: base64 of 32 bytes, which ends in one `=`.
 fn mac(spec: &SampleSpec) -> String {
-    let digest = Sha256::digest(format!("{}/{}/{}", spec.register, spec.number, spec.sold_at));
+    let digest = Sha256::digest(format!(
+        "{}/{}/{}",
+        spec.register, spec.number, spec.sold_at
+    ));
     base64::engine::general_purpose::STANDARD.encode(digest)
 }
 

@@ -23,7 +23,12 @@ fn spec(layout: Layout, seed: u64) -> SampleSpec {
 fn decode(jpeg: &[u8]) -> Option<String> {
     let grey = image::load_from_memory(jpeg).unwrap().to_luma8();
     let (width, height) = grey.dimensions();
-    let found = rxing::helpers::detect_in_luma(grey.into_raw(), width, height, Some(rxing::BarcodeFormat::QR_CODE));
+    let found = rxing::helpers::detect_in_luma(
+        grey.into_raw(),
+        width,
+        height,
+        Some(rxing::BarcodeFormat::QR_CODE),
+    );
     found.ok().map(|result| result.getText().to_owned())
 }
 
@@ -41,11 +46,23 @@ fn the_same_specification_gives_the_same_bytes_and_another_seed_another_photo() 
 
 #[test]
 fn the_code_can_be_read_from_every_photo_but_the_worst() {
-    for degradation in [Degradation::Clean, Degradation::Light, Degradation::Moderate] {
+    for degradation in [
+        Degradation::Clean,
+        Degradation::Light,
+        Degradation::Moderate,
+    ] {
         for (layout, seed) in [(Layout::SoftwareRegister, 11), (Layout::PaperRegister, 12)] {
             let sample = render(&spec(layout, seed).degradation(degradation)).unwrap();
-            assert_eq!(decode(&sample.jpeg), sample.truth.qr, "{layout:?} {degradation:?}");
-            assert!(sample.jpeg.len() < 600 * 1024, "{} bytes", sample.jpeg.len());
+            assert_eq!(
+                decode(&sample.jpeg),
+                sample.truth.qr,
+                "{layout:?} {degradation:?}"
+            );
+            assert!(
+                sample.jpeg.len() < 600 * 1024,
+                "{} bytes",
+                sample.jpeg.len()
+            );
         }
     }
 }
@@ -69,7 +86,10 @@ fn each_form_of_code_says_the_same_sale() {
         "{mac}"
     );
     let russian = payload(QrKind::Russian);
-    assert!(russian.starts_with("t=20260313T1531&s=139.20&fn=000000"), "{russian}");
+    assert!(
+        russian.starts_with("t=20260313T1531&s=139.20&fn=000000"),
+        "{russian}"
+    );
     assert!(russian.ends_with("&n=1"));
 }
 
@@ -82,7 +102,8 @@ fn the_printed_lines_add_up_to_the_printed_total() {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert!(
-            text.lines().all(|line| line.chars().count() <= layout::COLUMNS),
+            text.lines()
+                .all(|line| line.chars().count() <= layout::COLUMNS),
             "{text}"
         );
         assert!(!text.contains("ПОВЕРНЕННЯ"));
@@ -94,13 +115,20 @@ fn the_printed_lines_add_up_to_the_printed_total() {
 #[test]
 fn invented_barcodes_have_a_right_check_digit_and_codes_are_unique() {
     for product in PRODUCTS {
-        let digits: Vec<u32> = product.barcode.chars().map(|c| c.to_digit(10).unwrap()).collect();
+        let digits: Vec<u32> = product
+            .barcode
+            .chars()
+            .map(|c| c.to_digit(10).unwrap())
+            .collect();
         let sum: u32 = digits
             .iter()
             .enumerate()
             .map(|(i, d)| d * if i % 2 == 0 { 1 } else { 3 })
             .sum();
         assert_eq!((digits.len(), sum % 10), (13, 0), "{}", product.barcode);
-        assert_eq!(PRODUCTS.iter().filter(|p| p.code == product.code).count(), 1);
+        assert_eq!(
+            PRODUCTS.iter().filter(|p| p.code == product.code).count(),
+            1
+        );
     }
 }

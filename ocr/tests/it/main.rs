@@ -1,10 +1,16 @@
 //! Reading whole photos of the project's own receipts with the real engine.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod hostile;
 mod photos;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveDateTime};
 use kvit_domain::recognition::Recognition;
@@ -19,13 +25,25 @@ fn read(image: &[u8]) -> Recognition {
 }
 
 fn try_read(image: &[u8]) -> Result<Recognition, kvit_ocr::ReadError> {
-    let mut slot = READER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let reader = slot.get_or_insert_with(|| Reader::init(&EngineConfig::default()).expect("tesseract with ukr, rus, eng"));
-    reader.read(image, &ReadOptions::default())
+    let mut slot = READER
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let reader = slot.get_or_insert_with(|| {
+        Reader::init(&EngineConfig::default()).expect("tesseract with ukr, rus, eng")
+    });
+    // Generous times: a busy machine must not change what is read.
+    let options = ReadOptions {
+        qr_budget: Duration::from_secs(10),
+        text_budget: Duration::from_secs(20),
+    };
+    reader.read(image, &options)
 }
 
 fn sold_at() -> NaiveDateTime {
-    NaiveDate::from_ymd_opt(2026, 3, 14).unwrap().and_hms_opt(11, 54, 16).unwrap()
+    NaiveDate::from_ymd_opt(2026, 3, 14)
+        .unwrap()
+        .and_hms_opt(11, 54, 16)
+        .unwrap()
 }
 
 /// Three articles, one of them twice and one with a discount.
