@@ -28,8 +28,11 @@ pub struct ConsumerOptions {
     pub concurrency: usize,
     /// Events in hand: handled, waiting for their aggregate, or waiting for their next try.
     pub in_hand: usize,
-    /// Failed tries before an event goes to the dead letters.
+    /// Failed tries before an event goes to the dead letters: panics, tries that took too long, deliveries that were lost
+    /// with their process. Tries that failed because something is away count only after [`ConsumerOptions::patience`].
     pub max_tries: u32,
+    /// How long an event may fail because something is away.
+    pub patience: Duration,
     /// Pause after the first failed try; it doubles from try to try.
     pub first_pause: Duration,
     /// Longest pause between tries.
@@ -48,6 +51,7 @@ impl Default for ConsumerOptions {
             concurrency: 8,
             in_hand: 512,
             max_tries: 20,
+            patience: Duration::from_secs(24 * 60 * 60),
             first_pause: Duration::from_millis(200),
             last_pause: Duration::from_secs(60),
             handler_time: Duration::from_secs(120),

@@ -38,6 +38,8 @@ pub(super) struct Delivery {
 struct Job {
     delivery: Delivery,
     failures: u32,
+    /// When the first try here failed.
+    failing_since: Option<tokio::time::Instant>,
 }
 
 /// A message by its stream and its number there.
@@ -50,6 +52,8 @@ enum Outcome {
     Failed {
         reason: String,
         retry_after: Option<Duration>,
+        /// Whether the handler itself says that something else is away, which is no fault of the event.
+        blameless: bool,
     },
     Dead(String),
 }
@@ -124,6 +128,7 @@ impl Lanes {
             self.enqueue(Job {
                 delivery,
                 failures: 0,
+                failing_since: None,
             });
         }
     }
@@ -194,14 +199,22 @@ impl Lanes {
                 Outcome::Failed {
                     reason,
                     retry_after,
+                    blameless,
                 } => {
                     self.count("failed");
                     job.failures = job.failures.saturating_add(1);
-                    if job.failures.saturating_add(lost) >= self.options.max_tries {
+                    let since = *job
+                        .failing_since
+                        .get_or_insert_with(tokio::time::Instant::now);
+                    // A service that is away for an hour must not bury an hour's events.
+                    let waits = blameless && since.elapsed() < self.options.patience;
+                    if !waits && job.failures.saturating_add(lost) >= self.options.max_tries {
                         let reason = format!("failed {} times, at last: {reason}", job.failures);
                         return self.bury(&job, &reason, stopping).await;
                     }
-                    let pause = retry_after.unwrap_or_else(|| self.pause(job.failures));
+                    let pause = self
+                        .pause(job.failures)
+                        .max(retry_after.unwrap_or_default());
                     tracing::info!(handler = self.handler.name(), position = job.delivery.event.position, %reason,
                         failures = job.failures, pause_ms = pause.as_millis(), "an event is tried again later");
                     pause
@@ -239,6 +252,7 @@ impl Lanes {
         let failed = |reason: &str| Outcome::Failed {
             reason: reason.to_owned(),
             retry_after: None,
+            blameless: false,
         };
         let started = tokio::time::Instant::now();
         let call = AssertUnwindSafe(self.handler.handle(event)).catch_unwind();
@@ -255,6 +269,7 @@ impl Lanes {
             }))) => Outcome::Failed {
                 reason,
                 retry_after,
+                blameless: true,
             },
             Ok(Ok(Err(HandlerFault::Poison { reason }))) => Outcome::Dead(reason),
             Ok(Err(_panic)) => failed("the handler panicked"),
@@ -287,8 +302,20 @@ impl Lanes {
             .await;
     }
 
+    /// Lets the handler say its last word, then sends the event to the dead letters.
     async fn bury(&self, job: &Job, reason: &str, stopping: &mut Shutdown) {
         let key = (job.delivery.source, job.delivery.sequence);
+        let farewell = AssertUnwindSafe(self.handler.give_up(&job.delivery.event)).catch_unwind();
+        match tokio::time::timeout(self.options.handler_time, farewell).await {
+            Ok(Ok(Ok(()))) => {}
+            // The dead letter stays for a person; it is all that is left to do.
+            Ok(Ok(Err(fault))) => {
+                tracing::error!(handler = self.handler.name(), %fault, "giving an event up failed");
+            }
+            Ok(Err(_)) | Err(_) => {
+                tracing::error!(handler = self.handler.name(), "giving an event up failed");
+            }
+        }
         self.to_dead_letters(key, &job.delivery.message, job.failures, reason, stopping)
             .await;
     }

@@ -112,6 +112,7 @@ fn done() -> Answer {
 fn quick() -> ConsumerOptions {
     ConsumerOptions {
         max_tries: 4,
+        patience: Duration::ZERO,
         first_pause: Duration::from_millis(10),
         last_pause: Duration::from_millis(40),
         ack_wait: Duration::from_secs(2),
@@ -310,6 +311,35 @@ async fn a_new_process_goes_on_where_the_old_one_stopped() {
         30 - before,
         "nothing that was finished came again"
     );
+}
+
+#[tokio::test]
+async fn an_event_outlasts_a_service_that_is_away_longer_than_all_tries() {
+    let stage = stage(kvit_testkit::nats().await).await;
+    stored(&stage.log, to_one(&wallet(0), 0, 1)).await;
+    let handler = Arc::new(Recorder::new(
+        "outlasts",
+        &[("wallet", ANY_EVENT)],
+        Box::new(|_, tries| {
+            if tries <= 15 {
+                Err(HandlerFault::transient("away"))
+            } else {
+                Ok(Handled::Done)
+            }
+        }),
+    ));
+    let options = ConsumerOptions {
+        patience: Duration::from_secs(60),
+        ..quick()
+    };
+    let running = run(&stage, &handler, options);
+    until("it is done after all", || async {
+        handler.seen().len() == 1
+    })
+    .await;
+    halt(running).await;
+    let letters = DeadLetters::new(stage.bus.clone());
+    assert!(letters.list(0, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

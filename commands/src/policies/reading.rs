@@ -38,6 +38,18 @@ impl EventHandler for Reading {
         vec![("receipt", "ReceiptSubmitted")]
     }
 
+    /// A photo that takes the reader down again and again still gets an answer, with tips for a better one; an appeal or
+    /// the dead letter brings it to a person.
+    async fn give_up(&self, event: &RecordedEvent) -> Result<(), HandlerFault> {
+        let context = Context::caused_by(event, self.name(), "give-up");
+        let code = "reader_failed".to_owned();
+        let recorded = self
+            .app
+            .record_recognition_failure(id_of(event)?, code, &context)
+            .await;
+        settle(recorded).map(|_| ())
+    }
+
     async fn handle(&self, event: &RecordedEvent) -> Result<Handled, HandlerFault> {
         let receipt_id: ReceiptId = id_of(event)?;
         let receipt = self.app.receipt(receipt_id).await.map_err(to_fault)?;

@@ -21,7 +21,7 @@ pub enum Handled {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HandlerFault {
     /// Something it needs is away. The event is tried again, with growing pauses, and the later events of the same
-    /// aggregate wait behind it; after the allowed number of tries it goes to the dead letters.
+    /// aggregate wait behind it; it goes to the dead letters only when that lasts very long.
     #[error("not now: {reason}")]
     Transient {
         /// Why; no personal data.
@@ -75,6 +75,12 @@ pub trait EventHandler: Send + Sync {
     /// failed tries of it. Without it, an event that takes the process down again and again is set aside in the end.
     fn defers(&self) -> bool {
         false
+    }
+
+    /// The event goes to the dead letters after this: the last chance to tell whoever waits for its outcome. By default
+    /// there is nobody.
+    async fn give_up(&self, _event: &RecordedEvent) -> Result<(), HandlerFault> {
+        Ok(())
     }
 
     /// Handles one event. The trace context of the command that caused it is `event.meta(metadata::TRACEPARENT)`.

@@ -37,6 +37,10 @@ impl EventHandler for Traced {
         self.0.defers()
     }
 
+    async fn give_up(&self, event: &RecordedEvent) -> Result<(), HandlerFault> {
+        self.0.give_up(event).await
+    }
+
     async fn handle(&self, event: &RecordedEvent) -> Result<Handled, HandlerFault> {
         let span = tracing::info_span!(
             "event.handle",
