@@ -32,7 +32,7 @@ impl Confidence {
     }
 }
 
-/// Where on the photo something stands, in pixels of the original image.
+/// Where on the photo something stands, in pixels of the original image turned upright by its EXIF orientation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Region {
     /// Left edge.
