@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use kvit_adapters::sandbox::client::SandboxClient;
+use kvit_adapters::sandbox::faults::Faults;
+use kvit_adapters::sandbox::portmone::faults::PortmoneChance;
+use kvit_adapters::sandbox::telegram::faults::TelegramChance;
 use nix::sys::signal::Signal;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -22,6 +25,38 @@ async fn stream(telegram: &SandboxClient, crowd: &[Shopper], photos: &[Photo], s
     }
 }
 
+/// A bad day outside, too: lost calls and answers, errors, nonsense, delays, and updates that come twice.
+async fn bad_weather(sandbox: &SandboxClient) {
+    let portmone = PortmoneChance {
+        drop_before: 50,
+        drop_after: 50,
+        http_500_after: 30,
+        malformed: 20,
+        duplicate: 50,
+        delay: 100,
+        delay_millis: 300,
+        ..PortmoneChance::default()
+    };
+    let telegram = TelegramChance {
+        too_many_requests: 50,
+        drop_before: 30,
+        drop_after: 30,
+        server_error: 30,
+        duplicate_update: 200,
+        ..TelegramChance::default()
+    };
+    let faults = Faults {
+        rules: Vec::new(),
+        chance: Some(portmone),
+    };
+    sandbox.add_portmone_faults(&faults).await.unwrap();
+    let faults = Faults {
+        rules: Vec::new(),
+        chance: Some(telegram),
+    };
+    sandbox.add_telegram_faults(&faults).await.unwrap();
+}
+
 async fn a_moment(dice: &mut StdRng) {
     tokio::time::sleep(Duration::from_millis(dice.random_range(200..2_500))).await;
 }
@@ -34,6 +69,7 @@ async fn the_platform_is_killed_four_times_in_mid_work_and_no_receipt_is_lost_or
     let mut platform = Platform::start(&home, false, outside.env()).await;
     home.campaign().await;
     let crowd = four(outside.client(), seed).await;
+    bad_weather(outside.client()).await;
     let mut dice = StdRng::seed_from_u64(seed ^ 1);
     let breaking = async {
         for _ in 0..4 {
@@ -134,6 +170,7 @@ async fn roles_in_processes_of_their_own_are_killed_at_random_and_together_do_th
     let mut farm = Farm::start(&home, outside.env()).await;
     home.campaign().await;
     let crowd = four(outside.client(), seed).await;
+    bad_weather(outside.client()).await;
     let mut dice = StdRng::seed_from_u64(seed ^ 1);
     let breaking = async {
         for _ in 0..10 {

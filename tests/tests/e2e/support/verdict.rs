@@ -133,6 +133,28 @@ pub async fn all_is_well(
     chain(&history);
     books(parts, sandbox, crowd, &history, &stories).await;
     bus(parts, &history).await;
+    everybody_was_told(sandbox, crowd, photos).await;
+}
+
+/// The last word on each photo stands in its sender's chat. A message that was sent when its sender died may stand there
+/// twice, since Telegram knows no idempotency; missing it must never be.
+async fn everybody_was_told(sandbox: &SandboxClient, crowd: &[Shopper], photos: &[Photo]) {
+    for (number, shopper) in crowd.iter().enumerate() {
+        let own = || photos.iter().filter(|photo| photo.shopper == number);
+        let paid = own().filter(|photo| photo.wanted == Wanted::Paid).count();
+        let refused = own().count() - paid;
+        until("the last words on all photos", || async {
+            let chat = shopper.chat(sandbox).await;
+            let said = |words: &str| {
+                chat.iter()
+                    .filter(|message| message.text().contains(words))
+                    .count()
+            };
+            (said("has been topped up") >= paid && said("No bonus for this receipt") >= refused)
+                .then_some(())
+        })
+        .await;
+    }
 }
 
 async fn settled(parts: &Parts, photos: usize) {
