@@ -10,6 +10,7 @@
 mod consumer;
 pub mod dead_letters;
 mod lanes;
+mod login;
 mod relay;
 mod subject;
 
@@ -18,7 +19,7 @@ use std::time::Duration;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
 use async_nats::jetstream::{Context, stream::Stream};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 
 pub use consumer::{Consumer, ConsumerOptions};
 pub use dead_letters::{DeadLetter, DeadLetters};
@@ -54,10 +55,21 @@ impl BusFault {
 
 /// Connects, and stays connected: it reconnects for ever with growing pauses, and says so in the log.
 ///
+/// `urls` is one address or several with commas, the servers of one cluster. A login in it (`nats://token@host` or
+/// `nats://user:password@host`) is taken out and handed over by itself: the client does not read it there, and the address
+/// may be logged.
+///
 /// # Errors
-/// When the first connection fails.
-pub async fn connect(url: &str, name: &str) -> Result<Client, BusFault> {
-    ConnectOptions::new()
+/// When an address cannot be used, or when the first connection fails.
+pub async fn connect(urls: &str, name: &str) -> Result<Client, BusFault> {
+    let (servers, login) = login::split(urls)?;
+    let servers: Vec<ServerAddr> = servers
+        .into_iter()
+        .map(ServerAddr::from_url)
+        .collect::<Result<_, _>>()
+        .map_err(BusFault::of)?;
+    login
+        .map_or_else(ConnectOptions::new, login::Login::options)
         .name(name)
         .connection_timeout(Duration::from_secs(3))
         .ping_interval(Duration::from_secs(10))
@@ -75,7 +87,7 @@ pub async fn connect(url: &str, name: &str) -> Result<Client, BusFault> {
                 other => tracing::warn!(event = %other, "bus event"),
             }
         })
-        .connect(url)
+        .connect(servers)
         .await
         .map_err(BusFault::of)
 }

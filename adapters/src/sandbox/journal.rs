@@ -3,8 +3,9 @@
 //! A line is written before the change is answered for, in one `write` call, so a killed process leaves whole lines and at most one
 //! torn one at the end. `fsync` is left out on purpose: it guards against a machine's death, and these are not real services.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -62,12 +63,21 @@ impl<S: State> Remembered<S> {
             path: path.clone(),
             source,
         };
-        std::fs::create_dir_all(dir).map_err(io)?;
+        // Telephone numbers and photos, if only of invented people: for our eyes alone.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(io)?;
         let mut file = OpenOptions::new()
             .create(true)
             .read(true)
             .append(true)
+            .mode(0o600)
             .open(&path)
+            .map_err(io)?;
+        // One of an older version was open to everybody.
+        file.set_permissions(Permissions::from_mode(0o600))
             .map_err(io)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(io)?;
@@ -157,6 +167,19 @@ mod tests {
         memory.commit(vec!["three\nlines".into()]).unwrap();
         drop(memory);
         assert_eq!(words(dir.path()).unwrap(), ["one", "two", "three\nlines"]);
+    }
+
+    #[test]
+    fn only_the_owner_may_read_a_journal_also_one_that_was_open_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("sandbox");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(words(&inner).unwrap(), [""; 0]);
+        let file = inner.join("words.jsonl");
+        assert_eq!((mode(&inner), mode(&file)), (0o700, 0o600));
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        words(&inner).unwrap();
+        assert_eq!(mode(&file), 0o600);
     }
 
     #[test]
