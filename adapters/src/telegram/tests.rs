@@ -15,13 +15,20 @@ use kvit_commands::ports::messages::{
     UpdateInbox as _,
 };
 use kvit_domain::ids::UserId;
-use kvit_testkit::pg;
+use kvit_testkit::{TestDb, pg};
 use teloxide::dispatching::dialogue::Storage as _;
 use teloxide::types::ChatId;
 
 use super::*;
+use crate::vault::{MasterKeys, PgVault};
 
 const LEASE: Duration = Duration::from_secs(60);
+
+async fn inbox(db: &TestDb) -> PgUpdateInbox {
+    let masters = MasterKeys::try_new(&[7; 32]).unwrap();
+    let vault = PgVault::open_with(db.pool.clone(), masters).await.unwrap();
+    PgUpdateInbox::new(db.pool.clone(), Arc::new(vault))
+}
 
 fn update(update_id: i64, chat: i64) -> NewUpdate {
     NewUpdate {
@@ -44,7 +51,7 @@ async fn claimed(inbox: &PgUpdateInbox) -> Vec<i64> {
 #[tokio::test]
 async fn an_update_that_comes_again_is_no_new_update_even_after_it_was_handled() {
     let db = pg().await;
-    let inbox = PgUpdateInbox::new(db.pool.clone());
+    let inbox = inbox(&db).await;
     assert_eq!(
         inbox
             .store(&[update(7, 1), update(7, 1), update(8, 2)])
@@ -64,7 +71,7 @@ async fn an_update_that_comes_again_is_no_new_update_even_after_it_was_handled()
 #[tokio::test]
 async fn updates_of_a_chat_wait_for_each_other_and_for_nobody_else() {
     let db = pg().await;
-    let inbox = PgUpdateInbox::new(db.pool.clone());
+    let inbox = inbox(&db).await;
     // Stored out of order.
     inbox
         .store(&[update(12, 1), update(20, 2), update(11, 1)])
@@ -91,13 +98,13 @@ async fn updates_of_a_chat_wait_for_each_other_and_for_nobody_else() {
 #[tokio::test]
 async fn an_update_whose_handler_died_is_handled_again_after_its_lease() {
     let db = pg().await;
-    let before = PgUpdateInbox::new(db.pool.clone());
+    let before = inbox(&db).await;
     before.store(&[update(1, 1)]).await.unwrap();
     assert_eq!(
         before.claim(10, Duration::from_millis(50)).await.unwrap()[0].attempt,
         1
     );
-    let after = PgUpdateInbox::new(db.pool.clone());
+    let after = inbox(&db).await;
     let again = until(async || after.claim(10, LEASE).await.unwrap().pop()).await;
     assert_eq!((again.update_id, again.attempt), (1, 2));
 }
@@ -105,7 +112,7 @@ async fn an_update_whose_handler_died_is_handled_again_after_its_lease() {
 #[tokio::test]
 async fn a_handled_update_leaves_nothing_but_its_id_and_that_not_for_ever() {
     let db = pg().await;
-    let inbox = PgUpdateInbox::new(db.pool.clone());
+    let inbox = inbox(&db).await;
     inbox.store(&[update(1, 4_242)]).await.unwrap();
     claimed(&inbox).await;
     inbox.done(1).await.unwrap();
@@ -120,6 +127,77 @@ async fn a_handled_update_leaves_nothing_but_its_id_and_that_not_for_ever() {
         .await
         .unwrap();
     assert_eq!(inbox.prune(Duration::from_secs(3_600)).await.unwrap(), 1);
+}
+
+/// All rows as the database would dump them.
+async fn dumped(db: &TestDb) -> String {
+    sqlx::query_scalar("SELECT string_agg(u::text, ' ') FROM telegram_updates u")
+        .fetch_one(&db.pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_people_send_rests_sealed_and_comes_out_as_it_was() {
+    let db = pg().await;
+    let inbox = inbox(&db).await;
+    let payload = r#"{"phone_number":"+380671234567","first_name":"Olya","text":"мій чек"}"#;
+    let sent = NewUpdate {
+        payload: payload.to_owned(),
+        ..update(1, 1)
+    };
+    inbox.store(&[sent]).await.unwrap();
+    // Bytes are dumped as hexadecimal digits.
+    for secret in ["380671234567", "Olya", "мій чек", "phone_number"] {
+        let row = dumped(&db).await;
+        let hidden = hex::encode(secret);
+        assert!(!row.contains(secret) && !row.contains(&hidden), "{row}");
+    }
+    let claimed = inbox.claim(10, LEASE).await.unwrap();
+    assert_eq!(claimed[0].payload, payload);
+}
+
+#[tokio::test]
+async fn an_update_that_the_last_release_stored_in_the_clear_is_handled_too() {
+    let db = pg().await;
+    let inbox = inbox(&db).await;
+    sqlx::query(
+        "INSERT INTO telegram_updates (update_id, order_key, payload) VALUES (1, 5, 'old')",
+    )
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    inbox.store(&[update(2, 5)]).await.unwrap();
+    let first = inbox.claim(10, LEASE).await.unwrap();
+    assert_eq!(
+        (first.len(), first[0].update_id, first[0].payload.as_str()),
+        (1, 1, "old")
+    );
+    inbox.done(1).await.unwrap();
+    assert_eq!(claimed(&inbox).await, [2]);
+    inbox.done(2).await.unwrap();
+    let row = dumped(&db).await;
+    assert!(!row.contains("old") && !row.contains("\\x"), "{row}");
+}
+
+#[tokio::test]
+async fn an_update_moved_to_another_row_does_not_open_and_holds_up_nobody() {
+    let db = pg().await;
+    let inbox = inbox(&db).await;
+    inbox.store(&[update(1, 1), update(2, 2)]).await.unwrap();
+    sqlx::query(
+        "UPDATE telegram_updates u SET sealed = o.sealed FROM telegram_updates o
+         WHERE u.update_id = 1 AND o.update_id = 2",
+    )
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    let claimed = inbox.claim(10, LEASE).await.unwrap();
+    let payloads: Vec<&str> = claimed
+        .iter()
+        .map(|update| update.payload.as_str())
+        .collect();
+    assert_eq!(payloads, ["", "{\"update_id\":2}"]);
 }
 
 fn person(n: u32) -> UserId {

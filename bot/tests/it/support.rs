@@ -21,7 +21,8 @@ use kvit_commands::executor::{Executor, Limits};
 use kvit_commands::ports::log::EventLog;
 use kvit_commands::ports::objects::{ObjectFault, ObjectInfo, ObjectKey, ObjectStore};
 use kvit_commands::ports::photos::{PhotoFacts, PhotoInspector};
-use kvit_commands::ports::time::System;
+use kvit_commands::ports::time::{Clock, System};
+use kvit_commands::ports::vault::Vault;
 use kvit_commands::testing::MarkingVault;
 use kvit_domain::event::RecordedEvent;
 use kvit_domain::ids::UserId;
@@ -104,6 +105,9 @@ pub fn photo(colour: u8, width: u32) -> Vec<u8> {
 pub struct World {
     pub db: TestDb,
     sandbox: RunningSandbox,
+    vault: Arc<dyn Vault>,
+    /// The clock of bots that are started from now on.
+    pub clock: Arc<dyn Clock>,
     pub app: App,
     pub log: Arc<PgEventLog>,
     pub inbox: Arc<PgUpdateInbox>,
@@ -144,20 +148,23 @@ impl World {
             Arc::new(System),
             Limits::default(),
         );
+        let vault: Arc<dyn Vault> = Arc::new(MarkingVault::default());
         let app = App::new(AppParts {
             executor,
-            vault: Arc::new(MarkingVault::default()),
+            vault: Arc::clone(&vault),
             objects: Arc::new(MemoryObjects::default()),
             photos: Arc::new(Looker),
             limiter: Arc::new(PgRateLimiter::new(db.pool.clone())),
             settings: Settings::default_campaign(),
         });
         Self {
-            inbox: Arc::new(PgUpdateInbox::new(db.pool.clone())),
+            inbox: Arc::new(PgUpdateInbox::new(db.pool.clone(), Arc::clone(&vault))),
             board: Arc::new(PgMessageBoard::new(db.pool.clone())),
             tokens: Arc::new(PgCallbackTokens::new(db.pool.clone())),
             db,
             sandbox,
+            vault,
+            clock: Arc::new(System),
             app,
             log,
             running: None,
@@ -176,12 +183,15 @@ impl World {
             app: self.app.clone(),
             pool: self.db.pool.clone(),
             // Stores of its own, as another process would have.
-            inbox: Arc::new(PgUpdateInbox::new(self.db.pool.clone())),
+            inbox: Arc::new(PgUpdateInbox::new(
+                self.db.pool.clone(),
+                Arc::clone(&self.vault),
+            )),
             board: Arc::new(PgMessageBoard::new(self.db.pool.clone())),
             sender: Arc::new(TelegramSender::new(telegram)),
             tokens: self.tokens.clone(),
             dialogues: Arc::new(dialogues).erase(),
-            clock: Arc::new(System),
+            clock: Arc::clone(&self.clock),
         })
     }
 

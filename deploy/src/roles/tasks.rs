@@ -141,7 +141,7 @@ fn payout_options(config: &Config) -> PayoutWorkerOptions {
     if config.portmone.url.starts_with("http://") {
         PayoutWorkerOptions {
             retry_pause: chrono::TimeDelta::seconds(1),
-            call_max: chrono::TimeDelta::seconds(35),
+            call_max: chrono::TimeDelta::seconds(45),
             ask_pause_min: Duration::from_millis(500),
             ..usual
         }
@@ -226,7 +226,10 @@ pub fn bot(
         telegram: telegram.clone(),
         app,
         pool: parts.pool.clone(),
-        inbox: Arc::new(PgUpdateInbox::new(parts.pool.clone())),
+        inbox: Arc::new(PgUpdateInbox::new(
+            parts.pool.clone(),
+            Arc::clone(&parts.vault),
+        )),
         board: Arc::new(PgMessageBoard::new(parts.pool.clone())),
         sender: Arc::new(TelegramSender::new(telegram)),
         tokens: Arc::new(PgCallbackTokens::new(parts.pool.clone())),
@@ -304,7 +307,10 @@ pub fn gateway(
         &config.telegram.webhook_url,
         &config.telegram.webhook_secret,
     ) {
-        let inbox = Arc::new(PgUpdateInbox::new(parts.pool.clone()));
+        let inbox = Arc::new(PgUpdateInbox::new(
+            parts.pool.clone(),
+            Arc::clone(&parts.vault),
+        ));
         extra.push(webhook_router(TELEGRAM_PATH, secret.expose(), inbox));
     }
     let secret = |secret: &Option<crate::config::Secret>| {
