@@ -1,6 +1,5 @@
 //! Handles stored updates: in order within a chat, several chats at a time, each until it is done.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,8 +119,9 @@ impl Worker {
                     Err(_) => drop(self.inbox.keep(claimed.update_id, LEASE).await),
                 }
             };
+            // What a panic says may quote what the person wrote, so it goes no further.
             let result =
-                result.unwrap_or_else(|panic| Err(Trouble::Fatal(panic_text(panic.as_ref()))));
+                result.unwrap_or_else(|_| Err(Trouble::Fatal("a handler panicked".to_owned())));
             if let Err(error) = self.settle(&claimed, result, traceparent).await {
                 tracing::warn!(%error, "an update stays claimed until its lease ends");
             }
@@ -229,7 +229,12 @@ impl Worker {
                     .get(24..)
                     .unwrap_or_default()
                     .to_owned();
-                tracing::error!(code, %trouble, "an update could not be handled");
+                tracing::error!(
+                    update_id = claimed.update_id,
+                    code,
+                    %trouble,
+                    "an update could not be handled"
+                );
                 metrics::counter!("kvit_telegram_errors_total").increment(1);
                 self.own_up(claimed, &code, traceparent).await;
                 "failed"
@@ -268,15 +273,4 @@ impl Worker {
 fn parse(payload: &str) -> Option<Update> {
     let update: Update = serde_json::from_str(payload).ok()?;
     (!matches!(update.kind, UpdateKind::Error(_))).then_some(update)
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!(
-        "panic: {}",
-        crate::texts::format::cut(text.unwrap_or("without a text"), 200)
-    )
 }

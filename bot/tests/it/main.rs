@@ -13,6 +13,7 @@ mod notices;
 mod onboarding;
 mod overview;
 mod people;
+mod privacy;
 mod support;
 mod updates;
 mod uploads;

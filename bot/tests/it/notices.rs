@@ -177,6 +177,7 @@ async fn one_message_goes_from_the_photo_to_the_money_and_old_events_do_not_turn
         PayoutCommand::RecordSent {
             attempt: 1,
             sender: uuid::Uuid::from_u128(1),
+            at: chrono::DateTime::UNIX_EPOCH,
         },
         "sent",
     )
@@ -295,6 +296,7 @@ async fn a_failed_payout_says_that_the_bonus_stays_and_offers_another_number() {
     .unwrap();
     let fail = |is_final| PayoutCommand::Fail {
         attempt: 1,
+        when: kvit_domain::payout::FailedWhen::BeforeBill,
         code: "payee".into(),
         is_final,
         retry_at: None,

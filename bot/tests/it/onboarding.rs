@@ -144,3 +144,72 @@ async fn the_first_language_is_a_guess_and_the_chosen_one_stays() {
     world.say(john, "/help").await;
     world.heard(john, "Как это работает").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_is_changed_by_the_own_contact_and_by_nothing_else() {
+    let world = World::new().await;
+    let (olya, taras) = (world.shopper().await, world.person("uk").await);
+    let phone = async || {
+        let phone = world.app.phone(world.user(olya)).await.unwrap();
+        phone.map(|phone| phone.masked())
+    };
+    let old = phone().await;
+    assert_eq!(old.as_deref(), Some("+380 67 ***-**-67"));
+
+    world.say(olya, "/change_phone").await;
+    let ask = world.heard(olya, "Зараз бонуси йдуть на").await;
+    assert!(ask.text().contains("+380 67 ***-**-67"), "{}", ask.text());
+    assert!(
+        ask.keyboard()
+            .unwrap()
+            .to_string()
+            .contains("\"request_contact\":true")
+    );
+    for of in [ContactOf::Account(taras), ContactOf::Nobody] {
+        let before = world.said(olya).await.len();
+        world
+            .telegram()
+            .send_contact(olya, "380501112233", of)
+            .await
+            .unwrap();
+        let answers = world.answered(olya, before + 1).await;
+        let last = answers.last().unwrap().text();
+        assert!(last.contains("контакт іншої людини"), "{last}");
+        assert_eq!(phone().await, old);
+    }
+    world.own_contact(olya, "+380501112233").await;
+    world.heard(olya, "Номер +380 50 ***-**-33 збережено").await;
+    assert_eq!(phone().await.as_deref(), Some("+380 50 ***-**-33"));
+    assert_eq!(world.count("PhoneShared").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_number_that_is_cancelled_leaves_the_old_number() {
+    let world = World::new().await;
+    let olya = world.shopper().await;
+    world.say(olya, "/change_phone").await;
+    world.heard(olya, "Зараз бонуси йдуть на").await;
+    world.say(olya, "0501112233").await;
+    world.heard(olya, "саме надіслати кнопкою").await;
+    world.say(olya, "/cancel").await;
+    let left = world.heard(olya, "скасовано").await;
+    assert!(
+        left.keyboard()
+            .is_none_or(|keyboard| !keyboard.to_string().contains("request_contact"))
+    );
+    world.say(olya, "0501112233").await;
+    world.heard(olya, "Я розумію фото чеків").await;
+    let phone = world.app.phone(world.user(olya)).await.unwrap().unwrap();
+    assert_eq!(phone.masked(), "+380 67 ***-**-67");
+    assert_eq!(world.count("PhoneShared").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_without_terms_cannot_change_a_number() {
+    let world = World::new().await;
+    let olya = world.person("uk").await;
+    world.say(olya, "/change_phone").await;
+    world.answered(olya, 1).await;
+    world.settled().await;
+    assert_eq!(world.event_types().await, ["Registered"]);
+}
