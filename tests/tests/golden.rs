@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use cqrs_es::{Aggregate, DomainEvent};
@@ -90,7 +90,7 @@ where
 }
 
 /// As the log would give it: name and version from the file's name, the payload as it was stored.
-fn read<A: Aggregate>(file: &PathBuf) -> A::Event {
+fn read<A: Aggregate>(file: &Path) -> A::Event {
     let name = file.file_name().unwrap().to_str().unwrap();
     let (event_type, rest) = name.split_once(".v").unwrap();
     let version = rest.strip_suffix(".json").unwrap();
@@ -469,6 +469,7 @@ fn payout_events_stay_readable() {
             E::PayoutSent {
                 attempt: 1,
                 sender: Uuid::from_u128(0x1234_5678_9abc),
+                at: at(13),
             },
             E::PayoutUnknown {
                 attempt: 1,
@@ -483,6 +484,10 @@ fn payout_events_stay_readable() {
                 code: "s901".to_owned(),
                 is_final: false,
                 retry_at: Some(at(13)),
+            },
+            E::ReviewDecided {
+                paid: true,
+                reason: "seen in the provider's statement".to_owned(),
             },
             E::PayoutReversed {
                 bill_id: "700012345".to_owned(),
@@ -606,6 +611,6 @@ fn events_of_the_same_name_in_two_aggregates_are_known() {
     }
     assert_eq!(
         twice,
-        BTreeSet::from(["ClaimReleased", "Claimed", "FundsHeld"])
+        BTreeSet::from(["ClaimReleased", "Claimed", "FundsHeld", "ReviewDecided"])
     );
 }

@@ -65,7 +65,7 @@ async fn a_moment(dice: &mut StdRng) {
 async fn the_platform_is_killed_four_times_in_mid_work_and_no_receipt_is_lost_or_paid_twice() {
     let _turn = turn().await;
     let seed = seed("kill -9 of the platform");
-    let (home, outside, photos) = (Home::new(), Outside::start(seed).await, twelve(seed).await);
+    let (home, outside, photos) = (Home::new(), Outside::start(seed).await, twelve().await);
     let mut platform = Platform::start(&home, false, outside.env()).await;
     home.campaign().await;
     let crowd = four(outside.client(), seed).await;
@@ -87,7 +87,7 @@ async fn the_platform_is_killed_four_times_in_mid_work_and_no_receipt_is_lost_or
 async fn reader_bus_and_database_are_killed_at_random_and_the_platform_carries_on() {
     let _turn = turn().await;
     let seed = seed("kill -9 of the services");
-    let (home, outside, photos) = (Home::new(), Outside::start(seed).await, twelve(seed).await);
+    let (home, outside, photos) = (Home::new(), Outside::start(seed).await, twelve().await);
     let mut platform = Platform::start(&home, false, outside.env()).await;
     home.campaign().await;
     let crowd = four(outside.client(), seed).await;
@@ -166,7 +166,7 @@ impl Farm {
 async fn roles_in_processes_of_their_own_are_killed_at_random_and_together_do_the_work_once() {
     let _turn = turn().await;
     let seed = seed("kill -9 of roles");
-    let (home, outside, photos) = (Home::new(), Outside::start(seed).await, twelve(seed).await);
+    let (home, outside, photos) = (Home::new(), Outside::start(seed).await, twelve().await);
     let mut farm = Farm::start(&home, outside.env()).await;
     home.campaign().await;
     let crowd = four(outside.client(), seed).await;

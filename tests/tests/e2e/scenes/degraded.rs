@@ -7,17 +7,16 @@ use crate::support::api::Api;
 use crate::support::crowd::{Shopper, What, receipt};
 use crate::support::platform::{Home, Platform};
 use crate::support::verdict::history;
-use crate::support::{seed, turn, until, verdict};
+use crate::support::{turn, until, verdict};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_only_database_refuses_changes_for_now_serves_reads_and_leaves_nothing_half_done() {
     let _turn = turn().await;
-    let seed = seed("read-only database");
     let home = Home::new();
     let platform = Platform::start(&home, true, vec![]).await;
     let telegram = platform.sandbox().clone();
     let shopper = Shopper::join(&telegram, 76_000_001).await;
-    let first = receipt(0, seed % 1_000_000 * 10, What::Sale);
+    let first = receipt(0, 4, What::Sale);
     shopper.send(&telegram, &first.jpeg).await;
     shopper.sees(&telegram, "has been topped up").await;
     let parts = home.parts().await;
@@ -25,7 +24,7 @@ async fn a_read_only_database_refuses_changes_for_now_serves_reads_and_leaves_no
 
     read_only(&home, true).await;
     let before = history(&parts).await.len();
-    let second = receipt(0, seed % 1_000_000 * 10 + 1, What::Sale);
+    let second = receipt(0, 5, What::Sale);
     shopper.send(&telegram, &second.jpeg).await;
     let campaign = json!({"name": "Winter", "terms": terms()});
     for _ in 0..3 {

@@ -2,6 +2,8 @@
 
 mod configuration;
 mod degraded;
+mod demo;
 mod mistakes;
 mod shopper;
+mod thirdparty;
 mod webhook;
