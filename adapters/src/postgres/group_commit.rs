@@ -332,3 +332,28 @@ fn fault((lane, why): (Lane, String)) -> LogFault {
         Lane::Fatal => LogFault::Fatal(why),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, Gathering, Instant};
+
+    #[test]
+    fn the_next_batch_waits_only_while_answered_callers_are_missing_and_time_is_left() {
+        let soon = Instant::now() + Duration::from_secs(60);
+        let gathering = |until, expected| Gathering { until, expected };
+        assert!(gathering(soon, 4).rest(2).is_some());
+        assert!(gathering(soon, 4).rest(4).is_none(), "all are back");
+        assert!(
+            gathering(soon, 4).rest(0).is_none(),
+            "nothing is to be sent"
+        );
+        assert!(
+            gathering(soon, 1).rest(1).is_none(),
+            "a lone caller never waits"
+        );
+        assert!(
+            gathering(Instant::now(), 4).rest(2).is_none(),
+            "the moment is over"
+        );
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use kvit_adapters::postgres::{LogOptions, PgEventLog};
 use kvit_commands::ports::log::{Appended, EventLog, LogFault};
 use kvit_domain::event::StreamId;
 use kvit_testkit::PgServer;
@@ -203,4 +204,50 @@ async fn a_restored_dump_goes_on_at_the_next_position() {
         changed.unwrap_err().to_string().contains("append-only"),
         "the guard is restored too"
     );
+}
+
+#[tokio::test]
+async fn an_append_has_a_deadline_and_the_queue_an_end() {
+    let db = kvit_testkit::pg().await;
+    let options = LogOptions {
+        queue: 4,
+        deadline: Duration::from_millis(300),
+        ..LogOptions::default()
+    };
+    let log = PgEventLog::start(&db.settings(), db.pool.clone(), options, None).unwrap();
+    // Somebody holds the append lock.
+    let mut elsewhere = sqlx::PgConnection::connect(&db.app_url).await.unwrap();
+    let mut transaction = elsewhere.begin().await.unwrap();
+    sqlx::raw_sql(
+        "SELECT append_events(ARRAY[0], ARRAY['ghost'], ARRAY['g'], ARRAY[0]::bigint[], ARRAY[1],
+            ARRAY[gen_random_uuid()], ARRAY['Posted'], ARRAY['1'], ARRAY['{}'], ARRAY['{}'])",
+    )
+    .execute(&mut *transaction)
+    .await
+    .unwrap();
+    let started = Instant::now();
+    let appends = (0..20).map(|n| {
+        let log = &log;
+        async move {
+            log.append(to_one(&StreamId::new("wallet", format!("w{n}")), 0, 1))
+                .await
+        }
+    });
+    let answers = join_all(appends).await;
+    assert!(started.elapsed() < Duration::from_secs(3));
+    let says = |words: &str| {
+        let fits = |answer: &&Result<Appended, LogFault>| matches!(answer, Err(LogFault::Transient(why)) if why.contains(words));
+        answers.iter().filter(fits).count()
+    };
+    assert!(says("in time") > 0 && says("too many") > 0, "{answers:?}");
+    assert_eq!(says("in time") + says("too many"), 20, "{answers:?}");
+    transaction.rollback().await.unwrap();
+    until("appends go on", || async {
+        let answer = log
+            .append(to_one(&StreamId::new("wallet", "after"), 0, 1))
+            .await;
+        answer.is_ok()
+    })
+    .await;
+    assert_sound(&whole(&*log).await);
 }
