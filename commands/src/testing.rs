@@ -32,6 +32,7 @@ pub struct MemoryLog {
     heads: Mutex<HashMap<StreamId, Sequence>>,
     faults: Mutex<VecDeque<Fault>>,
     head: watch::Sender<Position>,
+    clock: Option<std::sync::Arc<dyn Clock>>,
 }
 
 impl Default for MemoryLog {
@@ -41,6 +42,7 @@ impl Default for MemoryLog {
             heads: Mutex::default(),
             faults: Mutex::default(),
             head: watch::Sender::new(0),
+            clock: None,
         }
     }
 }
@@ -50,6 +52,15 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl MemoryLog {
+    /// A log that stamps by this clock instead of by counting microseconds.
+    #[must_use]
+    pub fn stamped_by(clock: std::sync::Arc<dyn Clock>) -> Self {
+        Self {
+            clock: Some(clock),
+            ..Self::default()
+        }
+    }
+
     /// Lets coming appends meet these faults, one each.
     pub fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
         locked(&self.faults).extend(faults);
@@ -87,7 +98,14 @@ impl EventLog for MemoryLog {
         for part in append.streams {
             for (index, event) in part.events.into_iter().enumerate() {
                 let position = Position::try_from(events.len()).unwrap_or(Position::MAX) + 1;
-                recorded_at = DateTime::UNIX_EPOCH + TimeDelta::microseconds(position);
+                let now = self
+                    .clock
+                    .as_ref()
+                    .map_or(DateTime::UNIX_EPOCH, |clock| clock.now());
+                let last = events
+                    .last()
+                    .map_or(DateTime::UNIX_EPOCH, |event| event.recorded_at);
+                recorded_at = now.max(last + TimeDelta::microseconds(1));
                 let sequence =
                     part.expected_sequence + Sequence::try_from(index).unwrap_or(Sequence::MAX) + 1;
                 heads.insert(part.stream.clone(), sequence);

@@ -60,6 +60,8 @@ pub enum PayoutEvent {
         attempt: u32,
         /// Names the one call that may leave: who finds another name here must not pay.
         sender: Uuid,
+        /// When, by the clock of the sender.
+        at: DateTime<Utc>,
     },
     /// Nobody knows yet whether the money moved.
     PayoutUnknown {
@@ -123,10 +125,18 @@ pub enum PayoutCommand {
     /// The provider made a bill.
     RecordCreated { attempt: u32, bill_id: String },
     /// The intent to pay, before the call.
-    RecordSent { attempt: u32, sender: Uuid },
+    RecordSent {
+        attempt: u32,
+        sender: Uuid,
+        at: DateTime<Utc>,
+    },
     /// The intent to pay the same bill once more, because the provider says that it is unpaid. A bill moves money once,
     /// so this cannot pay twice; only for providers whose contract says so.
-    RecordSentAgain { attempt: u32, sender: Uuid },
+    RecordSentAgain {
+        attempt: u32,
+        sender: Uuid,
+        at: DateTime<Utc>,
+    },
     /// The call ended without a clear answer.
     RecordUnknown { attempt: u32, reason: String },
     /// The provider proved success.
@@ -137,6 +147,7 @@ pub enum PayoutCommand {
     /// The provider, or the lack of a connection, proved that no money moved.
     Fail {
         attempt: u32,
+        when: FailedWhen,
         code: String,
         is_final: bool,
         retry_at: Option<DateTime<Utc>>,
@@ -146,6 +157,25 @@ pub enum PayoutCommand {
     /// What the person found out.
     DecideReview { paid: bool, reason: String },
 }
+
+/// What a proven failure is about. A failure that was decided on an earlier state than the payout's is no proof any more:
+/// meanwhile somebody else may be paying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailedWhen {
+    /// No bill could be made.
+    BeforeBill,
+    /// There is a bill, and no paying call was let go.
+    BeforeSending,
+    /// This paying call moved nothing.
+    AfterSending {
+        /// The call.
+        sender: Uuid,
+    },
+}
+
+/// Most paying calls for one bill.
+pub const SENDS_MAX: u32 = 5;
 
 /// Where a payout stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -224,6 +254,10 @@ pub struct Payout {
     pub bill_id: Option<String>,
     /// The one call that may pay, once the intent is recorded.
     pub sender: Option<Uuid>,
+    /// When that call was let go.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// Paying calls for the current bill.
+    pub sends: u32,
     /// When the next attempt may start.
     pub retry_at: Option<DateTime<Utc>>,
 }
@@ -260,9 +294,11 @@ impl Payout {
                 self.bill_id = Some(bill_id);
                 self.state = PayoutState::Created;
             }
-            PayoutEvent::PayoutSent { sender, .. } => {
+            PayoutEvent::PayoutSent { sender, at, .. } => {
                 self.state = PayoutState::Sent;
                 self.sender = Some(sender);
+                self.sent_at = Some(at);
+                self.sends = self.sends.saturating_add(1);
             }
             PayoutEvent::PayoutUnknown { .. } => self.state = PayoutState::Unknown,
             PayoutEvent::PayoutSucceeded { bill_id, .. } => {
@@ -276,6 +312,9 @@ impl Payout {
                 self.state = PayoutState::Held;
                 self.attempt = attempt.saturating_add(1);
                 self.bill_id = None;
+                self.sender = None;
+                self.sent_at = None;
+                self.sends = 0;
                 self.retry_at = retry_at;
             }
             PayoutEvent::PayoutReversed { .. } => self.state = PayoutState::Reversed,
@@ -375,17 +414,33 @@ impl Decide for Payout {
                     _ => Err(self.refuse("created")),
                 }
             }
-            C::RecordSent { attempt, sender } => {
+            C::RecordSent {
+                attempt,
+                sender,
+                at,
+            } => {
                 self.current(attempt, "sent")?;
                 match self.state {
-                    S::Created => Ok(vec![E::PayoutSent { attempt, sender }]),
+                    S::Created => Ok(vec![E::PayoutSent {
+                        attempt,
+                        sender,
+                        at,
+                    }]),
                     _ => Err(self.refuse("sent")),
                 }
             }
-            C::RecordSentAgain { attempt, sender } => {
+            C::RecordSentAgain {
+                attempt,
+                sender,
+                at,
+            } => {
                 self.current(attempt, "sent again")?;
                 match self.state {
-                    S::Unknown => Ok(vec![E::PayoutSent { attempt, sender }]),
+                    S::Unknown if self.sends < SENDS_MAX => Ok(vec![E::PayoutSent {
+                        attempt,
+                        sender,
+                        at,
+                    }]),
                     _ => Err(self.refuse("sent again")),
                 }
             }
@@ -409,22 +464,28 @@ impl Decide for Payout {
             },
             C::Fail {
                 attempt,
+                when,
                 code,
                 is_final,
                 retry_at,
             } => {
                 self.current(attempt, "failed")?;
-                match self.state {
-                    S::Held | S::Created | S::Sent | S::Unknown | S::InReview => {
-                        Ok(vec![E::PayoutFailed {
-                            attempt,
-                            code: bounded(code),
-                            is_final,
-                            retry_at,
-                        }])
+                let is_about_now = match when {
+                    FailedWhen::BeforeBill => self.state == S::Held,
+                    FailedWhen::BeforeSending => self.state == S::Created,
+                    FailedWhen::AfterSending { sender } => {
+                        matches!(self.state, S::Sent | S::Unknown) && self.sender == Some(sender)
                     }
-                    _ => Err(self.refuse("failed")),
+                };
+                if !is_about_now {
+                    return Err(self.refuse("failed"));
                 }
+                Ok(vec![E::PayoutFailed {
+                    attempt,
+                    code: bounded(code),
+                    is_final,
+                    retry_at,
+                }])
             }
             C::DecideReview { paid, reason } => {
                 if reason.trim().is_empty() {
@@ -542,6 +603,7 @@ mod tests {
         PayoutCommand::RecordSent {
             attempt,
             sender: Uuid::nil(),
+            at: DateTime::UNIX_EPOCH,
         }
     }
     fn unknown(attempt: u32) -> PayoutCommand {
@@ -553,6 +615,9 @@ mod tests {
     fn failed(attempt: u32, is_final: bool) -> PayoutCommand {
         PayoutCommand::Fail {
             attempt,
+            when: FailedWhen::AfterSending {
+                sender: Uuid::nil(),
+            },
             code: "p001".into(),
             is_final,
             retry_at: None,
@@ -601,6 +666,7 @@ mod tests {
         let again = PayoutCommand::RecordSentAgain {
             attempt: 1,
             sender: Uuid::from_u128(2),
+            at: DateTime::UNIX_EPOCH,
         };
         let mut payout = given(&[request(), created(1), sent(1)]);
         assert!(run(&mut payout, &again).is_err());
@@ -620,6 +686,49 @@ mod tests {
         assert!(run(&mut payout, &succeed("b1")).is_err());
         assert!(run(&mut payout, &unknown(1)).is_err());
         run(&mut payout, &created(2)).unwrap();
+    }
+
+    #[test]
+    fn a_failure_decided_on_an_earlier_state_is_refused() {
+        let failed_when = |when| PayoutCommand::Fail {
+            attempt: 1,
+            when,
+            code: "busy".into(),
+            is_final: false,
+            retry_at: None,
+        };
+        let other = FailedWhen::AfterSending {
+            sender: Uuid::from_u128(9),
+        };
+        // Another worker has a bill, or is paying, or does not know: a failed try to make a bill proves nothing.
+        for steps in [
+            vec![request(), created(1)],
+            vec![request(), created(1), sent(1)],
+            vec![request(), created(1), sent(1), unknown(1)],
+        ] {
+            assert!(
+                given(&steps)
+                    .decide(&failed_when(FailedWhen::BeforeBill))
+                    .is_err()
+            );
+            assert!(given(&steps).decide(&failed_when(other)).is_err());
+        }
+        let sending = given(&[request(), created(1), sent(1)]);
+        assert!(
+            sending
+                .decide(&failed_when(FailedWhen::BeforeSending))
+                .is_err()
+        );
+        assert!(
+            given(&[request()])
+                .decide(&failed_when(FailedWhen::BeforeBill))
+                .is_ok()
+        );
+        assert!(
+            given(&[request(), created(1)])
+                .decide(&failed_when(FailedWhen::BeforeSending))
+                .is_ok()
+        );
     }
 
     #[test]

@@ -117,14 +117,14 @@ impl PortmonePayouts {
                 BillStatus::Other(_) => Ok(view(bill, PortStatus::Pending)),
             },
             StatusOutcome::Mismatch(_, mismatch) => Err(differs(mismatch)),
-            // There is nobody to ask, or the account itself is refused: the provider's "no" is all there is.
-            StatusOutcome::NotConfigured => Err(self.refused(refusal)),
-            StatusOutcome::Refused(_) | StatusOutcome::NotSent(_) | StatusOutcome::Unknown(_) => {
-                Err(ProviderFault::Unknown(format!(
-                    "refused with code {}, but the bill could not be read",
-                    refusal.code
-                )))
-            }
+            // Where nothing can be asked, a "no" to a payment is no proof either: a person must look.
+            StatusOutcome::NotConfigured
+            | StatusOutcome::Refused(_)
+            | StatusOutcome::NotSent(_)
+            | StatusOutcome::Unknown(_) => Err(ProviderFault::Unknown(format!(
+                "refused with code {}, but the bill could not be read",
+                refusal.code
+            ))),
         }
     }
 }

@@ -5,7 +5,7 @@ use kvit_domain::event::StreamId;
 use kvit_domain::ids::{HoldId, PayoutId, ReceiptId, TransactionId, UserId, WalletId};
 use kvit_domain::ledger::{Account, ProviderName, Transaction, TransactionKind};
 use kvit_domain::money::Money;
-use kvit_domain::payout::{Payout, PayoutCommand, PayoutState, PayoutTerms};
+use kvit_domain::payout::{FailedWhen, Payout, PayoutCommand, PayoutState, PayoutTerms};
 use kvit_domain::phone::{Operator, Phone};
 use kvit_domain::rejection::Rejection;
 use kvit_domain::wallet::{ReleaseReason, Wallet, WalletCommand};
@@ -255,14 +255,16 @@ impl App {
         &self,
         payout_id: PayoutId,
         attempt: u32,
+        when: FailedWhen,
         code: String,
         retry_at: Option<DateTime<Utc>>,
         context: &Context,
     ) -> Result<Done, CommandError> {
         let is_final = retry_at.is_none();
-        let body = (payout_id, attempt, &code);
+        let body = (payout_id, attempt, when, &code);
         let command = PayoutCommand::Fail {
             attempt,
+            when,
             code: code.clone(),
             is_final,
             retry_at,

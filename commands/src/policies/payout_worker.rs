@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use kvit_domain::event::RecordedEvent;
+use kvit_domain::event::{RecordedEvent, StreamId};
 use kvit_domain::ids::PayoutId;
-use kvit_domain::payout::{Payout, PayoutCommand, PayoutState, PayoutTerms};
+use kvit_domain::payout::{FailedWhen, Payout, PayoutCommand, PayoutState, PayoutTerms, SENDS_MAX};
+use uuid::Uuid;
 
 use super::{id_of, to_fault};
 use crate::app::{App, PAYOUT_ATTEMPTS_MAX};
@@ -45,7 +46,8 @@ impl Default for PayoutWorkerOptions {
     fn default() -> Self {
         Self {
             retry_pause: TimeDelta::seconds(30),
-            call_max: TimeDelta::seconds(60),
+            // Waiting for a free place, the call, and the question whether a refusal is one: two minutes at the longest.
+            call_max: TimeDelta::seconds(150),
             ask_pause_min: Duration::from_secs(2),
             ask_pause_max: Duration::from_secs(600),
             unknown_max: TimeDelta::hours(24),
@@ -59,6 +61,30 @@ pub struct PayoutWorker {
     app: App,
     provider: Arc<dyn PayoutProvider>,
     options: PayoutWorkerOptions,
+}
+
+/// Longest stream of a payout that is looked at.
+const STREAM_EVENTS_MAX: usize = 1_000;
+/// Pause before another look at a payout that somebody else is moving.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// An attempt, and what a failure of it would be about.
+#[derive(Clone, Copy)]
+struct Failure {
+    id: PayoutId,
+    attempt: u32,
+    when: FailedWhen,
+}
+
+/// A paying call.
+struct Call<'a> {
+    id: PayoutId,
+    attempt: u32,
+    order: &'a PayoutOrder,
+    bill_id: &'a str,
+    sender: Uuid,
+    /// Whether it is the first one for its bill.
+    is_first: bool,
 }
 
 /// What to do after a step.
@@ -98,11 +124,11 @@ impl PayoutWorker {
             }
             PayoutState::Created => self.pay(id, payout, terms, &context).await,
             PayoutState::Sent => {
-                // Perhaps another process waits for its answer at this moment: give it its time.
-                let wait = (event.event_type == "PayoutSent")
-                    .then(|| self.until(event.recorded_at + self.options.call_max))
-                    .flatten();
-                match wait {
+                // Perhaps its answer is waited for at this moment, here or in another process: give it its time.
+                match payout
+                    .sent_at
+                    .and_then(|at| self.until(at + self.options.call_max))
+                {
                     Some(wait) => Ok(Next::Stop(Handled::Later(wait))),
                     // The paying call left, or was about to, in another life: nobody knows.
                     None => {
@@ -128,9 +154,14 @@ impl PayoutWorker {
         terms: &PayoutTerms,
         context: &Context,
     ) -> Result<Next, CommandError> {
+        let failure = Failure {
+            id,
+            attempt: payout.attempt,
+            when: FailedWhen::BeforeBill,
+        };
         let Some(order) = self.order(id, terms).await? else {
             return self
-                .fail(id, payout.attempt, "destination_forgotten", None, context)
+                .fail(failure, "destination_forgotten", None, context)
                 .await;
         };
         match self.provider.create(&order).await {
@@ -145,19 +176,11 @@ impl PayoutWorker {
                 Ok(Next::Again)
             }
             // No money moves before the bill is paid: a bill that nobody knows of is harmless.
-            Err(ProviderFault::NotSent(_)) => {
-                self.retry(id, payout.attempt, "not_sent", context).await
-            }
-            Err(ProviderFault::Unknown(_)) => {
-                self.retry(id, payout.attempt, "bill_unknown", context)
-                    .await
-            }
-            Err(ProviderFault::Mismatch(_)) => {
-                self.retry(id, payout.attempt, "bill_mismatch", context)
-                    .await
-            }
+            Err(ProviderFault::NotSent(_)) => self.retry(failure, "not_sent", context).await,
+            Err(ProviderFault::Unknown(_)) => self.retry(failure, "bill_unknown", context).await,
+            Err(ProviderFault::Mismatch(_)) => self.retry(failure, "bill_mismatch", context).await,
             Err(ProviderFault::Refused { code, kind }) => {
-                self.refused(id, payout.attempt, code, kind, context).await
+                self.refused(failure, &code, kind, context).await
             }
         }
     }
@@ -169,52 +192,83 @@ impl PayoutWorker {
         terms: &PayoutTerms,
         context: &Context,
     ) -> Result<Next, CommandError> {
+        let attempt = payout.attempt;
         let Some(bill_id) = payout.bill_id.clone() else {
             return Err(CommandError::Fatal("a created payout has no bill".into()));
         };
         let Some(order) = self.order(id, terms).await? else {
+            let failure = Failure {
+                id,
+                attempt,
+                when: FailedWhen::BeforeSending,
+            };
             return self
-                .fail(id, payout.attempt, "destination_forgotten", None, context)
+                .fail(failure, "destination_forgotten", None, context)
                 .await;
         };
-        let attempt = payout.attempt;
-        let intent = |sender| PayoutCommand::RecordSent { attempt, sender };
-        self.send(id, attempt, &order, &bill_id, intent, context)
-            .await
+        let at = self.now();
+        let sender = self.app.fresh_id();
+        let intent = PayoutCommand::RecordSent {
+            attempt,
+            sender,
+            at,
+        };
+        let call = Call {
+            id,
+            attempt,
+            order: &order,
+            bill_id: &bill_id,
+            sender,
+            is_first: true,
+        };
+        self.send(call, intent, context).await
     }
 
     /// Records the intent, then lets the paying call leave.
     async fn send(
         &self,
-        id: PayoutId,
-        attempt: u32,
-        order: &PayoutOrder,
-        bill_id: &str,
-        intent: impl FnOnce(uuid::Uuid) -> PayoutCommand + Send,
+        call: Call<'_>,
+        intent: PayoutCommand,
         context: &Context,
     ) -> Result<Next, CommandError> {
+        let Call {
+            id,
+            attempt,
+            bill_id,
+            sender,
+            ..
+        } = call;
         // The key names this very call. If the log's answer is lost and the append is tried again, the name tells that the
         // stored intent is ours and the call has not left yet.
-        let sender = self.app.fresh_id();
         let context = &context.step(&sender.to_string());
         self.app
-            .payout_step(id, intent(sender), &context.step("sent"))
+            .payout_step(id, intent, &context.step("sent"))
             .await?;
         let now = self.app.payout(id).await?;
         if now.state != PayoutState::Sent || now.sender != Some(sender) {
             return Ok(Next::Again);
         }
-        match self.provider.pay(order, bill_id).await {
-            Ok(bill) => self.learn(id, attempt, bill_id, bill, context).await,
-            Err(ProviderFault::NotSent(_)) => self.retry(id, attempt, "not_sent", context).await,
+        let failure = Failure {
+            id,
+            attempt,
+            when: FailedWhen::AfterSending { sender },
+        };
+        match self.provider.pay(call.order, bill_id).await {
+            Ok(bill) => self.learn(failure, bill_id, bill, context).await,
             Err(ProviderFault::Unknown(reason)) => {
                 self.unknown(id, attempt, &reason, context).await
             }
             Err(ProviderFault::Mismatch(reason)) => {
                 self.review(id, attempt, &reason, context).await
             }
+            // What became of this call says nothing about the earlier one for the same bill, which may still be executed.
+            Err(ProviderFault::NotSent(_) | ProviderFault::Refused { .. }) if !call.is_first => {
+                self.unknown(id, attempt, "paying again was not possible", context)
+                    .await
+            }
+            Err(ProviderFault::NotSent(_)) => self.retry(failure, "not_sent", context).await,
             Err(ProviderFault::Refused { code, kind }) => {
-                self.refused(id, attempt, code, kind, context).await
+                self.refused(failure, &code, kind, context).await
             }
         }
     }
@@ -227,44 +281,85 @@ impl PayoutWorker {
         event: &RecordedEvent,
         context: &Context,
     ) -> Result<Next, CommandError> {
+        let attempt = payout.attempt;
         let (Some(bill_id), Some(order)) = (payout.bill_id.clone(), self.order(id, terms).await?)
         else {
             return self
-                .review(id, payout.attempt, "nothing to ask about", context)
+                .review(id, attempt, "nothing to ask about", context)
                 .await;
         };
         let age = self.now() - event.recorded_at;
         match self.provider.status(&order, &bill_id).await {
-            Ok(Some(bill))
-                if bill.status == BillStatus::Paid || bill.status == BillStatus::Rejected =>
-            {
+            Ok(Some(bill)) if matches!(bill.status, BillStatus::Paid | BillStatus::Rejected) => {
+                let when = payout.sender.map_or(FailedWhen::BeforeSending, |sender| {
+                    FailedWhen::AfterSending { sender }
+                });
                 return self
-                    .learn(id, payout.attempt, &bill_id, bill, context)
+                    .learn(Failure { id, attempt, when }, &bill_id, bill, context)
                     .await;
             }
             // Long enough ago that no call of ours can still be under way.
             Ok(Some(bill))
                 if bill.status == BillStatus::Created
                     && self.options.repay_created
-                    && age >= self.options.call_max =>
+                    && payout.sends < SENDS_MAX
+                    && payout
+                        .sent_at
+                        .is_some_and(|at| self.until(at + self.options.call_max).is_none()) =>
             {
-                let attempt = payout.attempt;
-                let intent = |sender| PayoutCommand::RecordSentAgain { attempt, sender };
-                return self
-                    .send(id, attempt, &order, &bill_id, intent, context)
-                    .await;
+                let (sender, at) = (self.app.fresh_id(), self.now());
+                let intent = PayoutCommand::RecordSentAgain {
+                    attempt,
+                    sender,
+                    at,
+                };
+                let call = Call {
+                    id,
+                    attempt,
+                    order: &order,
+                    bill_id: &bill_id,
+                    sender,
+                    is_first: false,
+                };
+                return self.send(call, intent, context).await;
             }
             Err(ProviderFault::Mismatch(reason)) => {
-                return self.review(id, payout.attempt, &reason, context).await;
+                return self.review(id, attempt, &reason, context).await;
             }
             Ok(_) | Err(_) => {}
         }
         if age >= self.options.unknown_max {
             return self
-                .review(id, payout.attempt, "unknown for too long", context)
+                .review(id, attempt, "unknown for too long", context)
                 .await;
         }
         Ok(Next::Stop(Handled::Later(self.ask_pause(age))))
+    }
+
+    /// Asks about a payout out of turn, because the provider has just said that something happened. No effect unless the
+    /// payout is unknown.
+    ///
+    /// # Errors
+    /// When the log or the provider is away; the payout's own turn comes anyway.
+    pub async fn ask_now(&self, id: PayoutId) -> Result<(), HandlerFault> {
+        let payout = self.app.payout(id).await.map_err(to_fault)?;
+        if payout.state != PayoutState::Unknown {
+            return Ok(());
+        }
+        let stream = StreamId::new("payout", id.to_string());
+        let events = self
+            .app
+            .stream_events(&stream, 0, STREAM_EVENTS_MAX)
+            .await
+            .map_err(to_fault)?;
+        match events
+            .iter()
+            .rev()
+            .find(|event| event.event_type == "PayoutUnknown")
+        {
+            Some(event) => self.handle(event).await.map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     /// Half of the age, within bounds: often at first, seldom later.
@@ -276,12 +371,12 @@ impl PayoutWorker {
     /// What a bill says about a payout whose paying call has left.
     async fn learn(
         &self,
-        id: PayoutId,
-        attempt: u32,
+        failure: Failure,
         expected_bill: &str,
         bill: BillView,
         context: &Context,
     ) -> Result<Next, CommandError> {
+        let Failure { id, attempt, .. } = failure;
         if bill.bill_id != expected_bill {
             return self
                 .review(id, attempt, "the answer speaks of another bill", context)
@@ -289,13 +384,26 @@ impl PayoutWorker {
         }
         match bill.status {
             BillStatus::Paid => {
-                self.app
-                    .payout_succeeded(id, bill.bill_id, bill.paid_at, &context.step("succeeded"))
-                    .await?;
+                let context = context.step("succeeded");
+                match self
+                    .app
+                    .payout_succeeded(id, bill.bill_id, bill.paid_at, &context)
+                    .await
+                {
+                    Ok(_) => {}
+                    // A person has called it unpaid meanwhile. The money is out: somebody must look, and nothing may be
+                    // repaired silently.
+                    Err(CommandError::Rejected(rejection)) => {
+                        metrics::counter!("kvit_payouts_late_proof_total").increment(1);
+                        tracing::error!(payout.id = %id, code = rejection.code, "the provider has paid a payout that has ended otherwise");
+                        return Ok(Next::Stop(Handled::Done));
+                    }
+                    Err(fault) => return Err(fault),
+                }
                 metrics::counter!("kvit_payouts_total", "outcome" => "succeeded").increment(1);
                 Ok(Next::Again)
             }
-            BillStatus::Rejected => self.retry(id, attempt, "rejected", context).await,
+            BillStatus::Rejected => self.retry(failure, "rejected", context).await,
             BillStatus::Created | BillStatus::Pending => {
                 self.unknown(id, attempt, "pending", context).await
             }
@@ -304,16 +412,15 @@ impl PayoutWorker {
 
     async fn refused(
         &self,
-        id: PayoutId,
-        attempt: u32,
-        code: String,
+        failure: Failure,
+        code: &str,
         kind: RefusalKind,
         context: &Context,
     ) -> Result<Next, CommandError> {
         match kind {
-            RefusalKind::Temporary => self.retry(id, attempt, &code, context).await,
+            RefusalKind::Temporary => self.retry(failure, code, context).await,
             RefusalKind::Destination | RefusalKind::Permanent => {
-                self.fail(id, attempt, &code, None, context).await
+                self.fail(failure, code, None, context).await
             }
         }
     }
@@ -321,21 +428,19 @@ impl PayoutWorker {
     /// Proven failure of an attempt: the next one later, or the end.
     async fn retry(
         &self,
-        id: PayoutId,
-        attempt: u32,
+        failure: Failure,
         code: &str,
         context: &Context,
     ) -> Result<Next, CommandError> {
-        let factor = 2_i32.saturating_pow(attempt.saturating_sub(1).min(10));
-        let retry_at =
-            (attempt < PAYOUT_ATTEMPTS_MAX).then(|| self.now() + self.options.retry_pause * factor);
-        self.fail(id, attempt, code, retry_at, context).await
+        let factor = 2_i32.saturating_pow(failure.attempt.saturating_sub(1).min(10));
+        let more = failure.attempt < PAYOUT_ATTEMPTS_MAX;
+        let retry_at = more.then(|| self.now() + self.options.retry_pause * factor);
+        self.fail(failure, code, retry_at, context).await
     }
 
     async fn fail(
         &self,
-        id: PayoutId,
-        attempt: u32,
+        Failure { id, attempt, when }: Failure,
         code: &str,
         retry_at: Option<DateTime<Utc>>,
         context: &Context,
@@ -344,6 +449,7 @@ impl PayoutWorker {
             .payout_failed(
                 id,
                 attempt,
+                when,
                 code.to_owned(),
                 retry_at,
                 &context.step("failed"),
@@ -457,14 +563,20 @@ impl EventHandler for PayoutWorker {
             match self.step(id, &payout, event).await {
                 Ok(Next::Again) => {}
                 Ok(Next::Stop(handled)) => return Ok(handled),
-                // Another worker moved it meanwhile; its own events will bring us back.
+                // Somebody else moved it meanwhile.
                 Err(CommandError::Rejected(rejection))
                     if matches!(
                         rejection.code.as_str(),
                         "invalid_state" | "idempotency_conflict"
                     ) =>
                 {
-                    return Ok(Handled::Skipped);
+                    let state = self.app.payout(id).await.map_err(to_fault)?.state;
+                    // A sent or unknown payout has an event of its own that brings a worker back. The others depend on
+                    // this one, should whoever moved it die.
+                    return Ok(match state {
+                        PayoutState::Held | PayoutState::Created => Handled::Later(LOOK_AGAIN),
+                        _ => Handled::Skipped,
+                    });
                 }
                 Err(fault) => return Err(to_fault(fault)),
             }

@@ -311,6 +311,39 @@ async fn a_bill_that_the_provider_calls_unpaid_is_paid_again_where_the_contract_
 }
 
 #[tokio::test]
+async fn a_second_call_that_fails_proves_nothing_about_the_first() {
+    for second in [
+        Behaviour::NotSent,
+        Behaviour::RefuseForNow,
+        Behaviour::RefuseForEver,
+    ] {
+        let mut world = World::new().await;
+        world.repay_created_bills();
+        world
+            .provider
+            .plan
+            .lock()
+            .unwrap()
+            .extend([Behaviour::LoseTheRequest, second]);
+        let user = world.shopper(1).await;
+        let id = send(&world, user, "607", "m1").await;
+        world.settle().await;
+        assert_eq!(
+            payout_state(&world, id).await,
+            PayoutState::Succeeded,
+            "{second:?}"
+        );
+        assert_eq!(
+            world.count("PayoutCreated"),
+            1,
+            "{second:?}: no second bill"
+        );
+        assert_eq!(world.count("PayoutFailed"), 0, "{second:?}");
+        assert_eq!(world.provider.moved(), 100, "{second:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_final_refusal_releases_the_hold_once() {
     let mut world = World::new().await;
     world

@@ -298,8 +298,8 @@ pub fn start() -> DateTime<Utc> {
 impl World {
     /// A world with an active default campaign.
     pub async fn new() -> Self {
-        let log = Arc::new(MemoryLog::default());
         let clock = Arc::new(ManualClock::at(start()));
+        let log = Arc::new(MemoryLog::stamped_by(Arc::clone(&clock) as Arc<dyn Clock>));
         let provider = Arc::new(Provider::default());
         let app = Self::app_over(&log, &clock);
         let context = |step: &str| Context::new("test", step, "setup");

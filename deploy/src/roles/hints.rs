@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use kvit_adapters::notifications::PgNotificationInbox;
 use kvit_commands::policies::PayoutWorker;
-use kvit_commands::ports::bus::EventHandler;
 use kvit_commands::ports::notifications::NotificationInbox;
 use kvit_commands::ports::time::{Clock, System};
-use kvit_domain::event::StreamId;
 use kvit_domain::payout::PayoutState;
 use kvit_projections::queries::payouts::{self, PayoutFilter};
 
@@ -18,8 +16,6 @@ use crate::shutdown::ShutdownToken;
 /// How often the inbox is looked at.
 const EVERY: Duration = Duration::from_secs(1);
 const AT_ONCE: u32 = 100;
-/// Longest stream of a payout that is looked at.
-const EVENTS_MAX: usize = 1_000;
 const PROVIDER: &str = "portmone";
 
 /// Follows notifications up until told to stop.
@@ -30,7 +26,11 @@ pub async fn run(parts: Arc<Parts>, worker: Arc<PayoutWorker>, shutdown: Shutdow
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        if let Err(why) = follow_up(&parts, &worker, &inbox).await {
+        let followed = tokio::select! {
+            () = shutdown.cancelled() => return,
+            followed = follow_up(&parts, &worker, &inbox) => followed,
+        };
+        if let Err(why) = followed {
             tracing::warn!(
                 why,
                 "notifications could not be followed up; the next look tries again"
@@ -60,17 +60,9 @@ async fn follow_up(
         .await
         .map_err(|fault| fault.to_string())?;
     for payout in unknown.data.items {
-        let stream = StreamId::new("payout", payout.payout_id.to_string());
-        let events = parts
-            .app
-            .stream_events(&stream, 0, EVENTS_MAX)
-            .await
-            .map_err(|fault| fault.to_string())?;
-        if let Some(last) = events.last() {
-            worker
-                .handle(last)
-                .await
-                .map_err(|fault| fault.to_string())?;
+        // One payout that cannot be asked about does not keep the others; its own turn comes anyway.
+        if let Err(fault) = worker.ask_now(payout.payout_id).await {
+            tracing::warn!(%fault, payout.id = %payout.payout_id, "a payout could not be asked about");
         }
     }
     for notification in waiting {

@@ -1,8 +1,9 @@
 //! Portmone out of the configuration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use kvit_adapters::http::{ClientCertificate, HttpConfig};
+use kvit_adapters::http::{ClientCertificate, HttpConfig, Timeouts};
 use kvit_adapters::portmone::{
     Payees, PortmoneClient, PortmoneConfig, PortmonePayouts, RefusalCodes,
 };
@@ -24,6 +25,7 @@ pub fn portmone(config: &Config) -> Result<Option<Arc<dyn PayoutProvider>>, Role
     let (Some(login), Some(password)) = (&settings.login, &settings.password) else {
         return Ok(None);
     };
+    let endpoint_is_local = settings.url.starts_with("http://");
     let endpoint = settings
         .url
         .parse()
@@ -46,8 +48,20 @@ pub fn portmone(config: &Config) -> Result<Option<Arc<dyn PayoutProvider>>, Role
         }
     }
     let certificate = (!pem.is_empty()).then(|| ClientCertificate::from_pem(pem));
+    // A provider on this machine is a simulated one, and answers at once or never.
+    let timeouts = if endpoint_is_local {
+        let seconds = Duration::from_secs;
+        Timeouts {
+            connect: seconds(2),
+            read: seconds(4),
+            total: seconds(5),
+        }
+    } else {
+        Timeouts::default()
+    };
     client.http = HttpConfig {
         certificate,
+        timeouts,
         ..client.http
     };
     let client = PortmoneClient::try_new(client).map_err(|error| unusable("PORTMONE_*", error))?;

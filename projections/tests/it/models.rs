@@ -242,6 +242,7 @@ async fn a_failed_attempt_leads_to_the_next_one_and_unknown_has_an_age() {
     let retry_at = Some(world.clock);
     let fail = PayoutCommand::Fail {
         attempt: 1,
+        when: kvit_domain::payout::FailedWhen::BeforeBill,
         code: "not_sent".into(),
         is_final: false,
         retry_at,

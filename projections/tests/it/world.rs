@@ -469,6 +469,7 @@ impl World {
             PayoutCommand::RecordSent {
                 attempt,
                 sender: Uuid::nil(),
+                at: chrono::DateTime::UNIX_EPOCH,
             },
         ] {
             self.run(id, "policy:portmone", payout, &command).unwrap();
@@ -507,8 +508,15 @@ impl World {
     }
 
     pub fn failed(&mut self, person: &mut Person, id: PayoutId, payout: &mut Payout) {
+        use kvit_domain::payout::FailedWhen;
+        let when = match (payout.sender, &payout.bill_id) {
+            (Some(sender), _) => FailedWhen::AfterSending { sender },
+            (None, Some(_)) => FailedWhen::BeforeSending,
+            (None, None) => FailedWhen::BeforeBill,
+        };
         let fail = PayoutCommand::Fail {
             attempt: payout.attempt,
+            when,
             code: "declined".into(),
             is_final: true,
             retry_at: None,
