@@ -138,6 +138,8 @@ pub struct Job {
     pub expires_at: Option<DateTime<Utc>>,
     /// 0 to 100.
     pub percent: u8,
+    /// Who works on it.
+    pub worker: Option<String>,
 }
 
 impl Job {
@@ -157,7 +159,10 @@ impl Job {
                 self.expires_at = Some(expires_at);
             }
             JobEvent::FundsHeld { hold_id } => self.hold_id = Some(hold_id),
-            JobEvent::JobStarted { .. } => self.state = JobState::Processing,
+            JobEvent::JobStarted { worker } => {
+                self.state = JobState::Processing;
+                self.worker = Some(worker);
+            }
             JobEvent::JobProgressed { percent } => self.percent = percent,
             JobEvent::JobCompleted { .. } => {
                 self.percent = 100;
@@ -235,7 +240,7 @@ impl Decide for Job {
             }
             C::Start { worker } => match self.state {
                 S::Pending => Ok(vec![E::JobStarted { worker }]),
-                S::Processing => Ok(vec![]),
+                S::Processing if self.worker.as_ref() == Some(&worker) => Ok(vec![]),
                 _ => Err(self.refuse()),
             },
             C::Progress { percent } => match self.state {
@@ -355,6 +360,33 @@ mod tests {
                     "the cost is above zero and at most the estimate",
                 )
                 .with("estimate_minor", 50),
+            );
+    }
+
+    #[test]
+    fn a_job_belongs_to_the_worker_who_took_it() {
+        let start = |worker: &str| JobCommand::Start {
+            worker: worker.into(),
+        };
+        let given = || {
+            [
+                requested(),
+                vec![JobEvent::JobStarted {
+                    worker: "one".into(),
+                }],
+            ]
+            .concat()
+        };
+        TestFramework::<Job>::with(())
+            .given(given())
+            .when(start("one"))
+            .then_expect_events(vec![]);
+        TestFramework::<Job>::with(())
+            .given(given())
+            .when(start("two"))
+            .then_expect_error(
+                Rejection::new("invalid_state", "the job cannot do this now")
+                    .with("state", "processing"),
             );
     }
 

@@ -182,6 +182,19 @@ fn recorded(row: &PgRow) -> Result<RecordedEvent, LogFault> {
     Ok(event)
 }
 
+/// The database's own limits are on the far side of the connection; when that is gone without a word, ours is what ends
+/// the wait.
+const CALL_MAX: Duration = Duration::from_secs(20);
+
+async fn in_time<T>(call: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, LogFault> {
+    match tokio::time::timeout(CALL_MAX, call).await {
+        Ok(answer) => answer.map_err(|error| fault(&error)),
+        Err(_) => Err(LogFault::Transient(
+            "the database did not answer in time".to_owned(),
+        )),
+    }
+}
+
 fn row_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
@@ -223,9 +236,8 @@ impl EventLog for PgEventLog {
             .bind(&stream.aggregate_id)
             .bind(after)
             .bind(row_limit(limit))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| fault(&error))?;
+            .fetch_all(&self.pool);
+        let rows = in_time(rows).await?;
         let events = rows.iter().map(recorded).collect::<Result<Vec<_>, _>>()?;
         for (due, event) in (after.saturating_add(1)..).zip(&events) {
             if event.sequence != due {
@@ -243,9 +255,8 @@ impl EventLog for PgEventLog {
         let rows = sqlx::query(&sql)
             .bind(after)
             .bind(row_limit(limit))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| fault(&error))?;
+            .fetch_all(&self.pool);
+        let rows = in_time(rows).await?;
         let events = rows.iter().map(recorded).collect::<Result<Vec<_>, _>>()?;
         for (due, event) in (after.saturating_add(1)..).zip(&events) {
             if event.position != due {

@@ -1,5 +1,7 @@
 //! One caller's append on its way into a batch, and the call that stores a batch.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use kvit_commands::ports::log::{Append, Appended, LogFault};
 use kvit_domain::event::{Position, StreamId};
@@ -9,6 +11,8 @@ use uuid::Uuid;
 
 use super::chain::metadata_text;
 
+/// Longest wait for the answer to a batch; above the statement timeout.
+const CALL_MAX: Duration = Duration::from_secs(20);
 /// Most events of one unit.
 const MAX_UNIT_EVENTS: usize = 10_000;
 /// Most bytes of payload and metadata of one event. The bus takes messages of 1 MiB with their envelope; a larger event
@@ -165,8 +169,12 @@ pub(super) async fn append_batch(connection: &mut PgConnection, units: &[Unit]) 
     .bind(&arguments.event_versions)
     .bind(&arguments.event_payload)
     .bind(&arguments.event_metadata)
-    .fetch_all(connection)
-    .await?;
+    .fetch_all(connection);
+    // The database's own limit is on the far side of the connection. Without one here, a connection that is gone without a
+    // word would hold its batch, and this worker, for ever.
+    let rows = tokio::time::timeout(CALL_MAX, rows)
+        .await
+        .map_err(|_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))??;
     let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     let first: Option<Position> = row.try_get(0)?;
     let first_at: Option<DateTime<Utc>> = row.try_get(1)?;

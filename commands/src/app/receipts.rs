@@ -349,10 +349,14 @@ impl App {
                                 matches,
                             }
                         }
-                        Decision::Reject { reasons } => ReceiptCommand::Reject {
-                            campaign: Some(version),
-                            reasons,
-                        },
+                        Decision::Reject { reasons } => {
+                            // An earlier doubt may have claimed it; no effect for who does not hold it.
+                            scope.release(unit, receipt_id)?;
+                            ReceiptCommand::Reject {
+                                campaign: Some(version),
+                                reasons,
+                            }
+                        }
                         Decision::Review { reasons } => {
                             scope.claim(unit, receipt_id, user_id)?;
                             ReceiptCommand::RequestReview {
@@ -579,34 +583,25 @@ impl DecisionScope {
         reward: Money,
     ) -> Result<(), CommandError> {
         self.claim(unit, receipt_id, user_id)?;
-        let unlimited = i64::MAX;
+        // Only what is limited is counted: a stream that nobody asks would grow for nothing.
         let takes = [
-            (&self.user_day, 1, i64::from(terms.daily_limit)),
-            (
-                &self.user_all,
-                1,
-                terms.limit_in_all.map_or(unlimited, i64::from),
-            ),
-            (
-                &self.budget_day,
-                reward.minor,
-                terms.budget_daily_minor.unwrap_or(unlimited),
-            ),
-            (
-                &self.budget_all,
-                reward.minor,
-                terms.budget_total_minor.unwrap_or(unlimited),
-            ),
+            (&self.user_day, 1, Some(i64::from(terms.daily_limit))),
+            (&self.user_all, 1, terms.limit_in_all.map(i64::from)),
+            (&self.budget_day, reward.minor, terms.budget_daily_minor),
+            (&self.budget_all, reward.minor, terms.budget_total_minor),
         ];
         for (name, units, limit) in takes {
-            unit.run::<Quota>(
-                name,
-                &QuotaCommand::Take {
-                    taker: receipt_id.to_string(),
-                    units,
-                    limit,
-                },
-            )?;
+            if let Some(limit) = limit {
+                let taker = receipt_id.to_string();
+                unit.run::<Quota>(
+                    name,
+                    &QuotaCommand::Take {
+                        taker,
+                        units,
+                        limit,
+                    },
+                )?;
+            }
         }
         Ok(())
     }

@@ -31,11 +31,17 @@ impl App {
         if receipt.user_id != Some(by) {
             return Err(Rejection::new("not_found", "there is no such receipt").into());
         }
-        let id = self.parts.settings.campaign_id;
-        let version = self.campaign(id).await?.version;
-        let command = ReceiptCommand::Appeal {
-            campaign: CampaignVersion { id, version },
+        let campaign = match receipt.campaign {
+            Some(campaign) => campaign,
+            None => {
+                let id = self.parts.settings.campaign_id;
+                CampaignVersion {
+                    id,
+                    version: self.campaign(id).await?.version,
+                }
+            }
         };
+        let command = ReceiptCommand::Appeal { campaign };
         self.execute::<Receipt>(&receipt_id.to_string(), command, context)
             .await
     }

@@ -199,9 +199,13 @@ impl Executor {
             return Ok(A::default());
         }
         let cell = self.inner.cells.get::<A>(&stream);
-        let mut slot = cell.slot.lock().await;
-        let loaded = slot.current(&self.inner.log, &stream).await?;
-        Ok(loaded.state.clone())
+        let look = async {
+            let mut slot = cell.slot.lock().await;
+            let loaded = slot.current(&self.inner.log, &stream).await?;
+            Ok(loaded.state.clone())
+        };
+        let bounded = tokio::time::timeout(self.inner.limits.deadline, look).await;
+        bounded.unwrap_or_else(|_| Err(CommandError::transient("the log did not answer in time")))
     }
 }
 
@@ -254,7 +258,14 @@ where
         if batch.is_empty() {
             return;
         }
-        match attempt(inner, stream, slot, &batch).await {
+        let tried =
+            tokio::time::timeout(inner.limits.deadline, attempt(inner, stream, slot, &batch)).await;
+        let tried = tried.unwrap_or_else(|_| {
+            // Cut off in the middle: what was decided may or may not be stored, so the log is asked again.
+            slot.forget();
+            Err(CommandError::transient("the log did not answer in time"))
+        });
+        match tried {
             Ok(Some(answers)) => {
                 for (pending, answer) in batch.into_iter().zip(answers) {
                     let _ = pending.reply.send(answer);

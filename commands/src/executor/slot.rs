@@ -21,7 +21,7 @@ use crate::ports::time::IdSource;
 const LOAD_PAGE: usize = 1_000;
 
 /// Longest idempotency key, bytes.
-pub(super) const KEY_BYTES_MAX: usize = 200;
+pub(super) const KEY_BYTES_MAX: usize = 400;
 
 /// A hash of an idempotency key; 128 bits are enough to keep honest keys apart, and the digest of the body, which is
 /// compared in full, tells a collision from a repeat.

@@ -144,10 +144,12 @@ impl Executor {
         let primary = streams.order.first().cloned();
         let mut pause = std::time::Duration::from_millis(20);
         let result = loop {
-            match self
-                .attempt(&streams, primary.as_ref(), context, digest, &mut decide)
+            let tried = self.attempt(&streams, primary.as_ref(), context, digest, &mut decide);
+            // A try that is cut off leaves its slots to be loaded anew by whoever locks them next.
+            let tried = tokio::time::timeout_at(deadline, tried)
                 .await
-            {
+                .unwrap_or_else(|_| Err(CommandError::transient("the decision took too long")));
+            match tried {
                 Ok(Some(committed)) => break Ok(committed),
                 Ok(None) if Instant::now() < deadline => {
                     metrics::counter!("kvit_command_conflicts_total", "aggregate" => "several")
@@ -242,7 +244,10 @@ impl Executor {
                 }))
             }
             Ok(Appended::Conflict { .. }) => {
-                slots.values_mut().for_each(|slot| slot.forget());
+                // Streams that were only looked at are brought up to date; the others are ahead of the log and go.
+                for (stream, slot) in &mut slots {
+                    slot.confirm(&inner.log, stream).await?;
+                }
                 Ok(None)
             }
             Err(fault) => {

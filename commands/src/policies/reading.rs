@@ -75,11 +75,19 @@ impl EventHandler for Reading {
             Ok(recognition) => {
                 let confidence = f64::from(recognition.confidence.thousandths());
                 metrics::histogram!("kvit_ocr_confidence_thousandths").record(confidence);
-                settle(
-                    self.app
-                        .record_recognition(receipt_id, recognition, &context)
-                        .await,
-                )
+                match self
+                    .app
+                    .record_recognition(receipt_id, recognition, &context)
+                    .await
+                {
+                    // Another process has read the same photo; the times of its stages differ, so the bodies do.
+                    Err(CommandError::Rejected(rejection))
+                        if rejection.code == "idempotency_conflict" =>
+                    {
+                        Ok(Handled::Skipped)
+                    }
+                    recorded => settle(recorded),
+                }
             }
             Err(ReadFault::Unreadable { code }) => settle(
                 self.app
