@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .PHONY: help setup demo up test lint check bench clean-state
 
 CARGO ?= cargo
-export PATH := $(PATH):$(HOME)/.cargo/bin
+# First, so that the Rust of rustup goes before one of the distribution.
+export PATH := $(if $(HOME),$(HOME)/.cargo/bin:)$(PATH)
 KVIT := $(or $(CARGO_TARGET_DIR),target)/debug/kvit
 STATE := $(or $(KVIT_DIR),.kvit)
 

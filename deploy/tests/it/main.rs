@@ -8,6 +8,7 @@
 
 mod config;
 mod process;
+mod setup;
 mod stack;
 mod support;
 mod telemetry;
