@@ -79,6 +79,8 @@ pub struct HttpConfig {
     pub public_url: Option<String>,
     /// The first API key.
     pub bootstrap_api_key: Option<Secret>,
+    /// Whether `/metrics` asks for an API key.
+    pub metrics_need_key: bool,
 }
 
 /// Postgres.
@@ -116,6 +118,8 @@ pub struct TelegramConfig {
     pub monitoring_bot_token: Option<Secret>,
     /// Admins, without repetition.
     pub admin_ids: Vec<i64>,
+    /// Who may use the bot, without repetition; empty when everybody may.
+    pub access_ids: Vec<i64>,
     /// The Bot API's base address.
     pub api_url: String,
     /// The public address for updates; polling without it.
@@ -185,6 +189,10 @@ pub struct Config {
     pub timezone: Tz,
     /// The hour of the daily report in that zone.
     pub report_hour: u8,
+    /// Where the terms can be read.
+    pub terms_url: Option<String>,
+    /// The version of the terms that people accept.
+    pub terms_version: String,
     /// Patience with services that are away at the start.
     pub wait: Duration,
     /// The master key. Present in every purpose but [`Purpose::Show`].
@@ -197,6 +205,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// The bus.
     pub nats_url: Option<Secret>,
+    /// On how many servers of the bus each stream is kept: 1, 3 or 5.
+    pub nats_replicas: usize,
     /// The object store.
     pub storage: StorageConfig,
     /// The bot.
@@ -227,17 +237,18 @@ impl Config {
     fn from_values(values: &Values) -> Self {
         let mut admin_ids = values.ids(&s::TELEGRAM_ADMIN_IDS);
         admin_ids.extend(values.ids(&s::ADMIN_TELEGRAM_ID));
-        admin_ids.sort_unstable();
-        admin_ids.dedup();
+        let app_env = match values.text_or_empty(&s::APP_ENV).as_str() {
+            "prod" => AppEnv::Prod,
+            "test" => AppEnv::Test,
+            _ => AppEnv::Dev,
+        };
         Self {
-            app_env: match values.text_or_empty(&s::APP_ENV).as_str() {
-                "prod" => AppEnv::Prod,
-                "test" => AppEnv::Test,
-                _ => AppEnv::Dev,
-            },
+            app_env,
             dir: values.path(&s::KVIT_DIR).unwrap_or_default(),
             timezone: values.zone(&s::KVIT_TIMEZONE),
             report_hour: values.integer(&s::KVIT_REPORT_HOUR),
+            terms_url: values.text(&s::KVIT_TERMS_URL),
+            terms_version: values.text_or_empty(&s::KVIT_TERMS_VERSION),
             wait: Duration::from_secs(values.integer(&s::KVIT_WAIT_SECONDS)),
             encryption_secret: values.key(&s::ENCRYPTION_SECRET),
             log: LogConfig {
@@ -253,6 +264,9 @@ impl Config {
                 port: values.integer(&s::PORT),
                 public_url: values.text(&s::API_GATEWAY_URL),
                 bootstrap_api_key: values.secret(&s::KVIT_BOOTSTRAP_API_KEY),
+                metrics_need_key: values
+                    .text(&s::KVIT_METRICS_KEY)
+                    .map_or(app_env == AppEnv::Prod, |word| word == "yes"),
             },
             database: DatabaseConfig {
                 url: values.secret(&s::DATABASE_URL),
@@ -260,6 +274,11 @@ impl Config {
                 pool: values.integer(&s::KVIT_DATABASE_POOL),
             },
             nats_url: values.secret(&s::NATS_URL),
+            // One of the words of the table; a wrong one has its fault.
+            nats_replicas: values
+                .text_or_empty(&s::KVIT_NATS_REPLICAS)
+                .parse()
+                .unwrap_or(1),
             storage: StorageConfig {
                 endpoint: values.text(&s::STORAGE_ENDPOINT),
                 bucket: values.text_or_empty(&s::STORAGE_BUCKET),
@@ -270,7 +289,8 @@ impl Config {
             telegram: TelegramConfig {
                 bot_token: values.secret(&s::TELEGRAM_BOT_TOKEN),
                 monitoring_bot_token: values.secret(&s::MONITORING_BOT_TOKEN),
-                admin_ids,
+                admin_ids: unique(admin_ids),
+                access_ids: unique(values.ids(&s::KVIT_BOT_ACCESS_IDS)),
                 api_url: values.text_or_empty(&s::TELEGRAM_API_URL),
                 webhook_url: values.text(&s::TELEGRAM_WEBHOOK_URL),
                 webhook_secret: values.secret(&s::TELEGRAM_WEBHOOK_SECRET),
@@ -301,6 +321,12 @@ impl Config {
                     .thousandths(&s::OCR_TOTALS_TOLERANCE_PERCENT),
             },
         }
+    }
+
+    /// What is allowed in `prod` but seldom meant, in words for the log. Nothing outside of `prod`. `migrates` says that
+    /// this process brings the schema up to date.
+    pub fn warnings(&self, migrates: bool) -> Vec<String> {
+        rules::warnings(self, migrates)
     }
 
     /// The services that are given, for the local stack.
@@ -341,6 +367,12 @@ impl Config {
             region: storage.region.clone(),
         })
     }
+}
+
+fn unique(mut ids: Vec<i64>) -> Vec<i64> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// The words between commas.

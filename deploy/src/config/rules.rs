@@ -1,5 +1,7 @@
 //! Rules between settings: what must be given for a purpose, what belongs together, and what `prod` refuses.
 
+use url::{Host, Url};
+
 use super::fault::Fault;
 use super::settings::{self as s, Need, SETTINGS, Setting};
 use super::values::{Values, decimal};
@@ -75,19 +77,7 @@ fn related(config: &Config, values: &Values, faults: &mut Vec<Fault>) {
         }
     }
 
-    let portmone = &config.portmone;
-    let payees = [
-        &portmone.payee_id,
-        &portmone.payee_id_kyivstar,
-        &portmone.payee_id_vodafone,
-        &portmone.payee_id_lifecell,
-    ];
-    if portmone.login.is_some() && payees.iter().all(|payee| payee.is_none()) {
-        faults.push(Fault::of(
-            &s::PORTMONE_PAYEE_ID,
-            "must be given with PORTMONE_LOGIN, for all operators or for each",
-        ));
-    }
+    portmone(config, values, faults);
     if config.ocr.manual_review > config.ocr.auto_accept {
         faults.push(Fault::of(
             &s::OCR_MANUAL_REVIEW_THRESHOLD,
@@ -112,6 +102,103 @@ fn related(config: &Config, values: &Values, faults: &mut Vec<Fault>) {
     }
     long_enough(values, &s::PORTMONE_WEBHOOK_TOKEN, SHORTEST_SECRET, faults);
     long_enough(values, &s::KVIT_BOOTSTRAP_API_KEY, SHORTEST_API_KEY, faults);
+}
+
+fn portmone(config: &Config, values: &Values, faults: &mut Vec<Fault>) {
+    let portmone = &config.portmone;
+    if portmone.login.is_some() && portmone.payee_id.is_none() {
+        let without: Vec<&str> = [
+            (&s::PORTMONE_PAYEE_ID_KYIVSTAR, &portmone.payee_id_kyivstar),
+            (&s::PORTMONE_PAYEE_ID_VODAFONE, &portmone.payee_id_vodafone),
+            (&s::PORTMONE_PAYEE_ID_LIFECELL, &portmone.payee_id_lifecell),
+        ]
+        .into_iter()
+        .filter(|(_, payee)| payee.is_none())
+        .map(|(setting, _)| setting.name)
+        .collect();
+        if !without.is_empty() {
+            faults.push(Fault::of(
+                &s::PORTMONE_PAYEE_ID,
+                format!(
+                    "must be given with PORTMONE_LOGIN, or else {}",
+                    without.join(", ")
+                ),
+            ));
+        }
+    }
+    // In prod `http` is refused for every host, below.
+    if config.app_env != AppEnv::Prod
+        && values
+            .text(&s::PORTMONE_URL)
+            .is_some_and(|url| is_http(&url) && !is_loopback(&url))
+    {
+        faults.push(Fault::of(
+            &s::PORTMONE_URL,
+            "must be https://; http:// is only for this machine",
+        ));
+    }
+    for setting in [&s::PORTMONE_CERT_PATH, &s::PORTMONE_KEY_PATH] {
+        let Some(path) = values.path(setting) else {
+            continue;
+        };
+        let opened = std::fs::File::open(&path).and_then(|file| file.metadata());
+        let why = match opened {
+            Ok(meta) if meta.is_file() => continue,
+            Ok(_folder) => "which is no file".to_owned(),
+            Err(error) => format!("which cannot be read ({})", error.kind()),
+        };
+        faults.push(Fault::of(
+            setting,
+            format!("names {}, {why}", path.display()),
+        ));
+    }
+}
+
+fn is_http(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.scheme() == "http")
+}
+
+/// Whether the host can only be this machine.
+fn is_loopback(url: &str) -> bool {
+    match Url::parse(url).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// See [`Config::warnings`].
+pub(super) fn warnings(config: &Config, migrates: bool) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if config.app_env != AppEnv::Prod {
+        return warnings;
+    }
+    let open_bus = config.nats_url.as_ref().is_some_and(|urls| {
+        urls.expose()
+            .split(',')
+            .filter_map(|url| Url::parse(url.trim()).ok())
+            .all(|url| url.username().is_empty())
+    });
+    if open_bus {
+        warnings.push(
+            "NATS_URL has no login: whoever reaches the bus reads and writes events".to_owned(),
+        );
+    }
+    let open_store = |url: &String| is_http(url) && !is_loopback(url);
+    if config.storage.endpoint.as_ref().is_some_and(open_store) {
+        warnings.push(
+            "STORAGE_ENDPOINT is http://: photos cross the network for everybody to read"
+                .to_owned(),
+        );
+    }
+    if migrates && config.database.owner_url.is_none() {
+        warnings.push(
+            "DATABASE_OWNER_URL is not given: DATABASE_URL is used for migrations, so the application may change the schema"
+                .to_owned(),
+        );
+    }
+    warnings
 }
 
 fn long_enough(values: &Values, setting: &Setting, least: usize, faults: &mut Vec<Fault>) {
@@ -155,18 +242,16 @@ fn production(config: &Config, values: &Values, faults: &mut Vec<Fault>) {
         &s::TELEGRAM_WEBHOOK_URL,
         &s::PORTMONE_URL,
         &s::API_GATEWAY_URL,
+        &s::KVIT_TERMS_URL,
     ] {
-        if values
-            .text(setting)
-            .is_some_and(|url| url.starts_with("http://"))
-        {
+        if values.text(setting).is_some_and(|url| is_http(&url)) {
             faults.push(Fault::of(setting, "must be https:// in prod"));
         }
     }
     let database_password = |setting: &Setting| {
         values
             .text(setting)
-            .and_then(|url| url::Url::parse(&url).ok())
+            .and_then(|url| Url::parse(&url).ok())
             .and_then(|url| url.password().map(str::to_owned))
             .is_some_and(|password| PLACEHOLDERS.contains(&password.as_str()))
     };

@@ -5,6 +5,8 @@
 pub enum Kind {
     /// Any text.
     Text,
+    /// What Telegram gives a bot: digits, a colon, letters.
+    BotToken,
     /// An address with one of these schemes. A comma-separated list is allowed where `many` is set.
     Url {
         /// Allowed schemes.
@@ -114,6 +116,25 @@ impl Setting {
         self.need = need;
         self
     }
+
+    /// Whether the reader of photos has a use for it. The reader is native code that meets photos from strangers, so it
+    /// gets no login that it does not need: no provider's, no bot's, not the database owner's.
+    pub fn serves_reader(&self) -> bool {
+        let foreign = [TELEGRAM, PORTMONE, RESERVED].contains(&self.group);
+        !foreign && (!self.secret || self.need != Need::Optional)
+    }
+}
+
+/// The settings that a role of its own must do without, by name and, for secrets, by the name of their file.
+pub fn withheld_from(role: &str) -> Vec<String> {
+    if role != READER {
+        return Vec::new();
+    }
+    SETTINGS
+        .iter()
+        .filter(|setting| !setting.serves_reader())
+        .flat_map(|setting| [setting.name.to_owned(), format!("{}_FILE", setting.name)])
+        .collect()
 }
 
 /// Declares each setting as a constant and collects them in [`SETTINGS`], in this order.
@@ -132,10 +153,13 @@ const HTTP: Kind = Kind::Url {
     schemes: &["http", "https"],
     many: false,
 };
+const YES_NO: Kind = Kind::Choice(&["no", "yes"]);
 const POSTGRES: Kind = Kind::Url {
     schemes: &["postgres", "postgresql"],
     many: false,
 };
+/// The role that reads photos.
+const READER: &str = "ocr";
 const PLATFORM: &str = "Platform";
 const SERVICES: &str = "Services";
 const TELEGRAM: &str = "Telegram";
@@ -158,7 +182,13 @@ settings! {
     KVIT_TIMEZONE = Setting::new(PLATFORM, "KVIT_TIMEZONE", Kind::TimeZone, Some("Europe/Kyiv"),
         "The zone in which days begin and reports are made.");
     KVIT_REPORT_HOUR = Setting::new(PLATFORM, "KVIT_REPORT_HOUR", Kind::Integer { min: 0, max: 23 }, Some("10"),
-        "The hour of the day at which the daily report is sent.");
+        "The hour of the day at which the daily report is to be sent. Checked, not used yet.");
+    KVIT_TERMS_URL = Setting::new(PLATFORM, "KVIT_TERMS_URL", HTTP, None,
+        "Where people can read the terms that they accept.");
+    KVIT_TERMS_VERSION = Setting::new(PLATFORM, "KVIT_TERMS_VERSION", Kind::Text, Some("1"),
+        "The version of the terms, kept with each acceptance.");
+    KVIT_METRICS_KEY = Setting::new(PLATFORM, "KVIT_METRICS_KEY", YES_NO, None,
+        "Whether `/metrics` asks for an API key. Not given: `yes` in `prod`, `no` elsewhere.");
     KVIT_WAIT_SECONDS = Setting::new(PLATFORM, "KVIT_WAIT_SECONDS", Kind::Integer { min: 1, max: 3_600 }, Some("60"),
         "How long to wait at the start for a service that is away.");
     ENCRYPTION_SECRET = Setting::secret(PLATFORM, "ENCRYPTION_SECRET", Kind::Key,
@@ -173,7 +203,9 @@ settings! {
     KVIT_DATABASE_POOL = Setting::new(SERVICES, "KVIT_DATABASE_POOL", Kind::Integer { min: 2, max: 500 }, Some("16"),
         "Connections that one process may hold.");
     NATS_URL = Setting::secret(SERVICES, "NATS_URL", Kind::Url { schemes: &["nats", "tls"], many: true },
-        "NATS 2.10 or newer with JetStream; several servers of a cluster with commas. Not given: `kvit up` starts its own.").needed(Need::Services);
+        "NATS 2.10 or newer with JetStream; several servers of a cluster with commas. With a login: `nats://user:password@host`, or `nats://token@host`. Not given: `kvit up` starts its own.").needed(Need::Services);
+    KVIT_NATS_REPLICAS = Setting::new(SERVICES, "KVIT_NATS_REPLICAS", Kind::Choice(&["1", "3", "5"]), Some("1"),
+        "On how many servers of a cluster each stream is kept. More than 1 needs as many servers.");
     STORAGE_ENDPOINT = Setting::new(SERVICES, "STORAGE_ENDPOINT", HTTP, None,
         "An S3-compatible store. Not given: `kvit up` serves its own.").needed(Need::Services);
     STORAGE_BUCKET = Setting::new(SERVICES, "STORAGE_BUCKET", Kind::Text, Some("kvit"),
@@ -185,42 +217,44 @@ settings! {
     STORAGE_SECRET_KEY = Setting::secret(SERVICES, "STORAGE_SECRET_KEY", Kind::Text,
         "The store's secret key.").needed(Need::Services);
 
-    TELEGRAM_BOT_TOKEN = Setting::secret(TELEGRAM, "TELEGRAM_BOT_TOKEN", Kind::Text,
+    TELEGRAM_BOT_TOKEN = Setting::secret(TELEGRAM, "TELEGRAM_BOT_TOKEN", Kind::BotToken,
         "The bot's token. Not given: the bot does not run, except against the sandbox.");
     TELEGRAM_ADMIN_IDS = Setting::new(TELEGRAM, "TELEGRAM_ADMIN_IDS", Kind::Ids, None,
         "Telegram ids of the admins, separated by commas.");
     ADMIN_TELEGRAM_ID = Setting::new(TELEGRAM, "ADMIN_TELEGRAM_ID", Kind::Ids, None,
         "More admins; kept for deployments that know this name.");
+    KVIT_BOT_ACCESS_IDS = Setting::new(TELEGRAM, "KVIT_BOT_ACCESS_IDS", Kind::Ids, None,
+        "Telegram ids, separated by commas, of those who may use the bot. Not given: everybody may.");
     TELEGRAM_API_URL = Setting::new(TELEGRAM, "TELEGRAM_API_URL", HTTP, Some("https://api.telegram.org"),
         "The Bot API's address; another one for a local Bot API server or a simulator.");
     TELEGRAM_WEBHOOK_URL = Setting::new(TELEGRAM, "TELEGRAM_WEBHOOK_URL", HTTP, None,
         "The public address for updates. Not given: the bot polls.");
     TELEGRAM_WEBHOOK_SECRET = Setting::secret(TELEGRAM, "TELEGRAM_WEBHOOK_SECRET", Kind::Text,
         "The word that Telegram repeats with each update: 16 to 256 letters, digits, `_` and `-`. Needed with a webhook; `kvit up` makes one.");
-    MONITORING_BOT_TOKEN = Setting::secret(TELEGRAM, "MONITORING_BOT_TOKEN", Kind::Text,
-        "A second bot for alerts. Not given: the main one sends them.");
+    MONITORING_BOT_TOKEN = Setting::secret(TELEGRAM, "MONITORING_BOT_TOKEN", Kind::BotToken,
+        "A second bot for alerts. Checked, not used yet.");
 
     PORTMONE_URL = Setting::new(PORTMONE, "PORTMONE_URL", HTTP, Some("https://direct.portmone.com.ua/api/directcash/"),
-        "The provider's address.");
+        "The provider's address: `https`, or `http` for a simulator on this machine.");
     PORTMONE_LOGIN = Setting::secret(PORTMONE, "PORTMONE_LOGIN", Kind::Text,
         "Login of the company. Not given: nothing is paid out, except against the sandbox.");
     PORTMONE_PASSWORD = Setting::secret(PORTMONE, "PORTMONE_PASSWORD", Kind::Text,
         "Password of the company.");
     PORTMONE_PAYEE_ID = Setting::new(PORTMONE, "PORTMONE_PAYEE_ID", Kind::Text, None,
-        "Payee for operators without one of their own.");
+        "Payee for operators without one of their own. With a login each operator needs a payee.");
     PORTMONE_PAYEE_ID_KYIVSTAR = Setting::new(PORTMONE, "PORTMONE_PAYEE_ID_KYIVSTAR", Kind::Text, None,
         "Payee for Kyivstar numbers.");
     PORTMONE_PAYEE_ID_VODAFONE = Setting::new(PORTMONE, "PORTMONE_PAYEE_ID_VODAFONE", Kind::Text, None,
         "Payee for Vodafone numbers.");
     PORTMONE_PAYEE_ID_LIFECELL = Setting::new(PORTMONE, "PORTMONE_PAYEE_ID_LIFECELL", Kind::Text, None,
         "Payee for lifecell numbers.");
-    PORTMONE_VERSION = Setting::new(PORTMONE, "PORTMONE_VERSION", Kind::Text, Some("2"),
+    PORTMONE_VERSION = Setting::new(PORTMONE, "PORTMONE_VERSION", Kind::Choice(&["1", "2"]), Some("2"),
         "Version of the protocol.");
     PORTMONE_LANG = Setting::new(PORTMONE, "PORTMONE_LANG", Kind::Choice(&["uk", "ru", "en"]), Some("uk"),
         "Language of the provider's messages.");
     PORTMONE_STATUS_METHOD = Setting::new(PORTMONE, "PORTMONE_STATUS_METHOD", Kind::Text, None,
         "The method that tells what became of a payment, where the contract has one. Not given: unknown payouts go to a person.");
-    PORTMONE_REPAY_CREATED_BILL = Setting::new(PORTMONE, "PORTMONE_REPAY_CREATED_BILL", Kind::Choice(&["no", "yes"]), Some("no"),
+    PORTMONE_REPAY_CREATED_BILL = Setting::new(PORTMONE, "PORTMONE_REPAY_CREATED_BILL", YES_NO, Some("no"),
         "Whether a bill that the provider still calls unpaid some time after an unclear answer is paid again, under its same id. Only where the contract says that a bill moves money once.");
     PORTMONE_TEMPORARY_CODES = Setting::new(PORTMONE, "PORTMONE_TEMPORARY_CODES", Kind::Text, None,
         "Refusal codes, with commas, after which a later attempt may succeed. Every other refusal is final.");
@@ -250,21 +284,21 @@ settings! {
         "Where traces go, as OTLP over HTTP (`/v1/traces` is added). Not given: none are made. Sampling by the standard `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.");
 
     SENTRY_DSN = Setting::secret(RESERVED, "SENTRY_DSN", HTTP,
-        "Error reports. Checked, not yet used.");
+        "Error reports. Checked, not used yet.");
     SENTRY_TRACES_SAMPLE_RATE = Setting::new(RESERVED, "SENTRY_TRACES_SAMPLE_RATE", Kind::Thousandths { min: 0, max: 1_000 }, Some("0.1"),
-        "Share of traces in error reports. Checked, not yet used.");
+        "Share of traces in error reports. Checked, not used yet.");
     YOOKASSA_SHOP_ID = Setting::new(RESERVED, "YOOKASSA_SHOP_ID", Kind::Text, None,
-        "Payments in. Not yet used.");
+        "Payments in. Not used yet.");
     YOOKASSA_SECRET_KEY = Setting::secret(RESERVED, "YOOKASSA_SECRET_KEY", Kind::Text,
-        "Payments in. Not yet used.");
+        "Payments in. Not used yet.");
     YOOKASSA_RETURN_URL = Setting::new(RESERVED, "YOOKASSA_RETURN_URL", HTTP, None,
-        "Payments in. Checked, not yet used.");
+        "Payments in. Checked, not used yet.");
     YOOKASSA_PAYOUT_GATEWAY_ID = Setting::new(RESERVED, "YOOKASSA_PAYOUT_GATEWAY_ID", Kind::Text, None,
-        "Payouts. Not yet used.");
+        "Payouts. Not used yet.");
     YOOKASSA_PAYOUT_SECRET_KEY = Setting::secret(RESERVED, "YOOKASSA_PAYOUT_SECRET_KEY", Kind::Text,
-        "Payouts. Not yet used.");
+        "Payouts. Not used yet.");
     TURBOSMS_TOKEN = Setting::secret(RESERVED, "TURBOSMS_TOKEN", Kind::Text,
-        "Text messages. Not yet used.");
+        "Text messages. Not used yet.");
     TURBOSMS_SENDER = Setting::new(RESERVED, "TURBOSMS_SENDER", Kind::Text, None,
-        "Text messages. Not yet used.");
+        "Text messages. Not used yet.");
 }

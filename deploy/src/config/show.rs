@@ -85,6 +85,7 @@ pub fn reference() -> String {
 fn describe(kind: Kind) -> String {
     match kind {
         Kind::Text => "text".to_owned(),
+        Kind::BotToken => "`<digits>:<word>`".to_owned(),
         Kind::Url { schemes, many } => {
             let list = schemes
                 .iter()

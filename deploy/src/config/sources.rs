@@ -104,6 +104,15 @@ impl Sources {
         }
     }
 
+    /// Without these names, in every layer.
+    #[must_use]
+    pub fn without(mut self, names: &[String]) -> Self {
+        for layer in [&mut self.environment, &mut self.dotenv, &mut self.state] {
+            layer.retain(|name, _| !names.contains(name));
+        }
+        self
+    }
+
     /// Reads an env file into the `.env` layer; a missing one is no fault.
     pub fn read_dotenv(&mut self, path: &Path) {
         match read_env_file(path) {

@@ -174,6 +174,12 @@ fn parse(kind: Kind, raw: &str) -> Result<Value, String> {
     match kind {
         Kind::Text => Ok(Value::Text(raw.to_owned())),
         Kind::Path => Ok(Value::Text(raw.to_owned())),
+        Kind::BotToken => is_bot_token(raw)
+            .then(|| Value::Text(raw.to_owned()))
+            .ok_or_else(|| {
+                "digits, a colon and a word of letters, digits, `_` and `-`, as BotFather gives it"
+                    .to_owned()
+            }),
         Kind::Url { schemes, many } => {
             let good =
                 |url: &str| Url::parse(url.trim()).is_ok_and(|url| schemes.contains(&url.scheme()));
@@ -244,6 +250,17 @@ fn parse(kind: Kind, raw: &str) -> Result<Value, String> {
             .map(|_filter| Value::Text(raw.to_ascii_lowercase()))
             .map_err(|_text| "a level, or levels by module".to_owned()),
     }
+}
+
+/// `<digits>:<word>`. Its parts become part of an address, so nothing else may be in it.
+fn is_bot_token(raw: &str) -> bool {
+    raw.split_once(':').is_some_and(|(id, word)| {
+        let digits = id.bytes().all(|byte| byte.is_ascii_digit());
+        let letters = word
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        digits && letters && !id.is_empty() && !word.is_empty()
+    })
 }
 
 /// `0.8` to 800, exactly; no floating point on the way.

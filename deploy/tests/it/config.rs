@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kvit::config::settings::withheld_from;
 use kvit::config::{AppEnv, Config, MASK, Purpose, Sources, reference};
 
 use crate::support::{folder, kvit};
@@ -107,6 +108,7 @@ fn production_takes_nothing_embedded_and_no_words_from_examples() {
         ("DATABASE_URL", "postgres://kvit:postgres@db/kvit"),
         ("PORTMONE_URL", "http://pay.example/"),
         ("TELEGRAM_API_URL", "http://127.0.0.1:1"),
+        ("KVIT_TERMS_URL", "http://terms.example/"),
     ] {
         let found = faults(&with(production(), name, value), Purpose::Role);
         assert!(
@@ -219,4 +221,149 @@ fn a_dotenv_file_is_read_below_the_environment_and_never_in_production() {
         "KVIT_REPORT_HOUR 8 environment"
     );
     assert_eq!(line(&show("prod"), "PORT "), "PORT 8080 default");
+}
+
+#[test]
+fn mistakes_in_the_providers_settings_are_found_before_anything_starts() {
+    let dir = folder();
+    let folder_path = dir.path().to_str().unwrap();
+    let company = [
+        ("PORTMONE_LOGIN", "company"),
+        ("PORTMONE_PASSWORD", "hunter2"),
+        ("PORTMONE_PAYEE_ID_KYIVSTAR", "1"),
+        ("PORTMONE_PAYEE_ID_LIFECELL", "3"),
+    ];
+    let sources = company.into_iter().fold(
+        Sources::of([
+            ("PORTMONE_VERSION", "3"),
+            ("PORTMONE_URL", "http://pay.example/"),
+            ("PORTMONE_CERT_PATH", "/nowhere/company.pem"),
+            ("PORTMONE_KEY_PATH", folder_path),
+            ("TELEGRAM_BOT_TOKEN", "hunter2"),
+            ("TELEGRAM_WEBHOOK_URL", "https://bot.example/"),
+            ("KVIT_NATS_REPLICAS", "2"),
+            ("KVIT_METRICS_KEY", "perhaps"),
+        ]),
+        |sources, (name, value)| with(sources, name, value),
+    );
+    let found = faults(&sources, Purpose::Embedded);
+    for expected in [
+        "PORTMONE_VERSION: must be one of 1, 2",
+        "PORTMONE_URL: must be https://",
+        "PORTMONE_CERT_PATH: names /nowhere/company.pem",
+        "PORTMONE_KEY_PATH: names",
+        "PORTMONE_PAYEE_ID: must be given with PORTMONE_LOGIN, or else PORTMONE_PAYEE_ID_VODAFONE",
+        "TELEGRAM_BOT_TOKEN: must be digits",
+        "TELEGRAM_WEBHOOK_SECRET: must be given with TELEGRAM_WEBHOOK_URL",
+        "KVIT_NATS_REPLICAS",
+        "KVIT_METRICS_KEY",
+    ] {
+        let count = found
+            .iter()
+            .filter(|fault| fault.starts_with(expected))
+            .count();
+        assert_eq!(count, 1, "{expected} in {found:#?}");
+    }
+    assert_eq!(found.len(), 9, "{found:#?}");
+    assert!(!format!("{found:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_bots_token_is_digits_a_colon_and_a_word() {
+    for (token, good) in [
+        ("4242424242:sandbox", true),
+        ("1:A-b_9", true),
+        ("1:", false),
+        (":word", false),
+        ("12a:word", false),
+        ("1:word/../other", false),
+        ("1:word:more", false),
+    ] {
+        let found = faults(
+            &Sources::of([("TELEGRAM_BOT_TOKEN", token)]),
+            Purpose::Embedded,
+        );
+        assert_eq!(found.is_empty(), good, "{token}: {found:?}");
+    }
+}
+
+#[test]
+fn the_provider_may_be_simulated_on_this_machine_only() {
+    for (url, good) in [
+        ("http://127.0.0.1:8000/pay", true),
+        ("http://localhost/", true),
+        ("http://[::1]:9/", true),
+        ("https://pay.example/", true),
+        ("http://127.0.0.1.pay.example/", false),
+        ("http://10.0.0.1/", false),
+    ] {
+        let found = faults(&Sources::of([("PORTMONE_URL", url)]), Purpose::Embedded);
+        assert_eq!(found.is_empty(), good, "{url}: {found:?}");
+    }
+}
+
+#[test]
+fn metrics_ask_for_a_key_in_production_unless_told_otherwise() {
+    let need = |sources: Sources| {
+        Config::load(&sources, Purpose::Show)
+            .unwrap()
+            .http
+            .metrics_need_key
+    };
+    assert!(!need(Sources::default()));
+    assert!(need(Sources::of([("KVIT_METRICS_KEY", "yes")])));
+    assert!(need(production()));
+    assert!(!need(with(production(), "KVIT_METRICS_KEY", "no")));
+}
+
+#[test]
+fn terms_access_and_replicas_reach_the_configuration() {
+    let bare = Config::load(&Sources::default(), Purpose::Embedded).unwrap();
+    assert_eq!((bare.terms_url, bare.terms_version.as_str()), (None, "1"));
+    assert_eq!((bare.telegram.access_ids, bare.nats_replicas), (vec![], 1));
+    let given = Config::load(
+        &Sources::of([
+            ("KVIT_TERMS_URL", "https://terms.example/2"),
+            ("KVIT_TERMS_VERSION", "2"),
+            ("KVIT_BOT_ACCESS_IDS", "7, 5,7"),
+            ("KVIT_NATS_REPLICAS", "3"),
+        ]),
+        Purpose::Embedded,
+    )
+    .unwrap();
+    assert_eq!(given.terms_url.unwrap(), "https://terms.example/2");
+    assert_eq!(given.terms_version, "2");
+    assert_eq!(given.telegram.access_ids, [5, 7]);
+    assert_eq!(given.nats_replicas, 3);
+}
+
+#[test]
+fn production_warns_of_what_is_allowed_but_seldom_meant() {
+    let warnings = |sources: Sources, migrates| {
+        Config::load(&sources, Purpose::Role)
+            .unwrap()
+            .warnings(migrates)
+            .into_iter()
+            .map(|warning| warning.split(' ').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let open = with(production(), "STORAGE_ENDPOINT", "http://store.example");
+    assert_eq!(
+        warnings(open.clone(), true),
+        ["NATS_URL", "STORAGE_ENDPOINT", "DATABASE_OWNER_URL"]
+    );
+    assert_eq!(warnings(open, false), ["NATS_URL", "STORAGE_ENDPOINT"]);
+    let closed = with(production(), "NATS_URL", "nats://word-of-the-bus@bus:4222");
+    assert_eq!(warnings(closed, false), [""; 0]);
+    let dev = Config::load(&Sources::default(), Purpose::Embedded).unwrap();
+    assert_eq!(dev.warnings(true), [""; 0]);
+}
+
+#[test]
+fn half_a_pair_of_settings_that_are_not_its_business_does_not_stop_the_reader() {
+    let half = with(production(), "PORTMONE_LOGIN", "company");
+    assert_eq!(faults(&half, Purpose::Role).len(), 2);
+    let seen = |role| half.clone().without(&withheld_from(role));
+    assert_eq!(faults(&seen("ocr"), Purpose::Role), [""; 0]);
+    assert_eq!(faults(&seen("worker"), Purpose::Role).len(), 2);
 }
