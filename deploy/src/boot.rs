@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::settings::{APP_ENV, ENCRYPTION_SECRET, KVIT_DIR};
+use crate::config::settings::{APP_ENV, DATABASE_URL, ENCRYPTION_SECRET, KVIT_DIR};
 use crate::config::{Config, Faults, Purpose, Sources};
 use crate::stack::{Endpoints, Stack, StackError, StackOptions, StateDir};
 
@@ -12,6 +12,14 @@ pub enum BootError {
     /// The configuration is wrong; exit status 2.
     #[error(transparent)]
     Config(#[from] Faults),
+    /// The simulated providers have no place here; exit status 2.
+    #[error("{command} {reason}")]
+    NotHere {
+        /// What was asked for.
+        command: &'static str,
+        /// Why not, and what to do.
+        reason: &'static str,
+    },
     /// The services are not there; exit status 1.
     #[error(transparent)]
     Stack(#[from] StackError),
@@ -28,6 +36,36 @@ pub fn sources(dir: Option<&Path>) -> Sources {
         sources.environment.insert(KVIT_DIR.name.to_owned(), dir);
     }
     sources
+}
+
+/// Refuses invented receipts and simulated payouts where real people's data is.
+///
+/// # Errors
+/// [`BootError::NotHere`] in `prod`.
+pub fn simulation_allowed(sources: &Sources, command: &'static str) -> Result<(), BootError> {
+    if sources.text(&APP_ENV).as_deref() == Some("prod") {
+        return Err(BootError::NotHere {
+            command,
+            reason: "simulates the providers, which APP_ENV=prod refuses: people would be told of payouts that never happened; run `kvit up`, or set APP_ENV=dev",
+        });
+    }
+    Ok(())
+}
+
+/// Refuses the demo where its invented people would stay for ever: in `prod`, and in a database that is not its own.
+///
+/// # Errors
+/// [`BootError::NotHere`].
+pub fn demo_allowed(sources: &Sources) -> Result<(), BootError> {
+    const COMMAND: &str = "`kvit demo`";
+    simulation_allowed(sources, COMMAND)?;
+    if sources.is_given(&DATABASE_URL) {
+        return Err(BootError::NotHere {
+            command: COMMAND,
+            reason: "writes invented people and receipts into the event log, which forgets nothing; it runs only on a database of its own: unset DATABASE_URL",
+        });
+    }
+    Ok(())
 }
 
 /// A configuration for `up` and `demo`, with the open state folder. Wrong settings are found before the disk is touched.

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::boot::{self, BootError};
-use crate::config::{self, Config, Purpose, Sources};
-use crate::demo::{self, DemoOptions};
+use crate::config::{self, Config, Purpose, Sources, settings};
+use crate::demo::{self, DemoError, DemoOptions};
 use crate::roles::{self, Platform, Role};
 use crate::shutdown::{self, ShutdownToken};
 use crate::stack::{Stack, StateDir, Supervisor};
@@ -91,7 +91,12 @@ impl Cli {
                 };
                 up(what, boot::sources(dir.as_deref())).await
             }
-            Command::Demo(options) => demo::run(options).await.map_err(failure),
+            Command::Demo(options) => {
+                match boot::demo_allowed(&boot::sources(options.dir.as_deref())) {
+                    Ok(()) => demo::run(options).await.map_err(demo_failure),
+                    Err(error) => Err(boot_failure(error)),
+                }
+            }
             Command::Gateway => role(Role::Gateway).await,
             Command::Bot => role(Role::Bot).await,
             Command::Worker => role(Role::Worker).await,
@@ -123,13 +128,34 @@ fn boot_failure(error: BootError) -> ExitCode {
             ui::complain(&faults);
             ExitCode::from(WRONG_USE)
         }
+        error @ BootError::NotHere { .. } => {
+            ui::complain(&error);
+            ExitCode::from(WRONG_USE)
+        }
         error => failure(error),
     }
 }
 
+fn demo_failure(error: DemoError) -> ExitCode {
+    match error {
+        DemoError::Boot(error) => boot_failure(error),
+        error => failure(error),
+    }
+}
+
+/// Says what is allowed but seldom meant.
+fn warn(config: &Config, migrates: bool) {
+    for warning in config.warnings(migrates) {
+        tracing::warn!("{warning}");
+    }
+}
+
 async fn role(role: Role) -> Result<ExitCode, ExitCode> {
-    let (config, endpoints) = boot::role(boot::sources(None)).map_err(boot_failure)?;
+    // Half of a pair of settings that is not its business must not stop a role, so it sees neither half.
+    let sources = boot::sources(None).without(&settings::withheld_from(role.name()));
+    let (config, endpoints) = boot::role(sources).map_err(boot_failure)?;
     let telemetry = Telemetry::install(&config, role.name()).map_err(failure)?;
+    warn(&config, role == Role::Migrate);
     let shutdown = shutdown::on_signals().map_err(failure)?;
     let done = roles::run(role, &config, &endpoints, &telemetry, shutdown).await;
     telemetry.flush().await;
@@ -137,8 +163,12 @@ async fn role(role: Role) -> Result<ExitCode, ExitCode> {
 }
 
 async fn up(what: What, sources: Sources) -> Result<ExitCode, ExitCode> {
+    if let What::Platform { sandbox: true } = what {
+        boot::simulation_allowed(&sources, "`kvit up --sandbox`").map_err(boot_failure)?;
+    }
     let (config, state) = boot::embedded(sources).map_err(boot_failure)?;
     let telemetry = Telemetry::install(&config, "up").map_err(failure)?;
+    warn(&config, true);
     let shutdown = shutdown::on_signals().map_err(failure)?;
     let done = run_up(what, &config, state, &telemetry, &shutdown).await;
     telemetry.flush().await;

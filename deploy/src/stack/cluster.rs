@@ -5,7 +5,7 @@
 //! folder with a random name in `/var/tmp`. A marker file remembers it, and is the only thing that decides on the next start.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -193,8 +193,6 @@ fn server_owner() -> Result<Option<(Uid, Gid)>, StackError> {
 
 fn make_for(folder: &Path, owner: Option<(Uid, Gid)>) -> Result<(), StackError> {
     state::make_private(folder)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-        .map_err(StackError::state("set the permissions of", folder))?;
     if let Some((uid, gid)) = owner {
         chown(folder, Some(uid), Some(gid))
             .map_err(|errno| StackError::state("give away", folder)(errno.into()))?;

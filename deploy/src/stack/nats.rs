@@ -56,7 +56,7 @@ impl std::fmt::Display for Version {
 }
 
 /// How to start the private server, again and again, at one address once that is known.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Nats {
     program: PathBuf,
     version: Version,
@@ -64,6 +64,18 @@ pub(crate) struct Nats {
     log: PathBuf,
     /// Zero until the first start has found a free port.
     port: u16,
+    /// What clients must say: every user of this machine reaches the port.
+    token: String,
+}
+
+impl std::fmt::Debug for Nats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Nats")
+            .field("program", &self.program)
+            .field("folder", &self.folder)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Nats {
@@ -79,6 +91,7 @@ impl Nats {
             folder: state.private_folder("nats")?,
             log: state.path().join("nats.log"),
             port: 0,
+            token: state.secret(state::BUS_TOKEN).to_owned(),
         };
         server.end_leftover().await;
         Ok(server)
@@ -89,9 +102,9 @@ impl Nats {
         self.version
     }
 
-    /// The address, once started.
+    /// The address with its token, once started.
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://{}@127.0.0.1:{}", self.token, self.port)
     }
 
     /// Starts the server and waits until it greets. A second start takes the port of the first, so that clients find it again.
@@ -141,16 +154,19 @@ impl Nats {
             port => format!("127.0.0.1:{port}"),
         };
         // Quoted strings of this format know backslash escapes, as JSON does.
-        let quote = |path: &Path| serde_json::Value::from(path.to_string_lossy()).to_string();
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let quote = |path: &Path| quoted(&path.to_string_lossy());
         format!(
             "# Written by kvit at every start; changes are lost.\n\
              listen: \"{listen}\"\n\
              server_name: \"kvit\"\n\
              ports_file_dir: {}\n\
              jetstream {{ store_dir: {} }}\n\
-             max_payload: 1MB\n",
+             max_payload: 1MB\n\
+             authorization {{ token: {} }}\n",
             quote(ports),
             quote(&self.folder.join("store")),
+            quoted(&self.token),
         )
     }
 

@@ -1,6 +1,7 @@
 //! The state folder (`.kvit/` by default): one owner at a time, and the secrets that were made for it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -11,24 +12,34 @@ use rand::TryRngCore;
 use super::error::StackError;
 
 /// The generated secrets and how many random bytes each has. All are written as hexadecimal digits.
-const GENERATED: [(&str, usize); 6] = [
+const GENERATED: [(&str, usize); 7] = [
     ("ENCRYPTION_SECRET", 32),
     ("KVIT_BOOTSTRAP_API_KEY", 32),
     ("STORAGE_ACCESS_KEY", 10),
     ("STORAGE_SECRET_KEY", 32),
     ("TELEGRAM_WEBHOOK_SECRET", 24),
     ("PORTMONE_WEBHOOK_TOKEN", 24),
+    (BUS_TOKEN, 32),
 ];
+/// The word that the private bus asks for. Not a setting: a given bus has its login in NATS_URL.
+pub(crate) const BUS_TOKEN: &str = "BUS_TOKEN";
 
 const HEADER: &str = "# Made by kvit for this state folder. Whoever loses this file loses the personal data sealed with it.\n";
 
 /// An open state folder, held by a file lock until dropped.
-#[derive(Debug)]
 pub struct StateDir {
     path: PathBuf,
     secrets: BTreeMap<String, String>,
     /// The lock lives as long as the file is open; the kernel frees it when the process dies in any way.
     _lock: File,
+}
+
+impl fmt::Debug for StateDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StateDir")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 impl StateDir {
@@ -86,13 +97,15 @@ impl StateDir {
     }
 }
 
-/// Makes a folder that only its owner may enter.
+/// Makes a folder that only its owner may enter; one that is there already is closed to others.
 pub(crate) fn make_private(folder: &Path) -> Result<(), StackError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(StackError::state("make the folder", folder))
+        .map_err(StackError::state("make the folder", folder))?;
+    fs::set_permissions(folder, Permissions::from_mode(0o700))
+        .map_err(StackError::state("set the permissions of", folder))
 }
 
 /// Opens a log file for appending. A log that has grown past 8 MiB starts anew: it is help for a developer, not a record.
@@ -104,6 +117,8 @@ pub(crate) fn open_log(path: &Path) -> Result<File, StackError> {
         .mode(0o600)
         .open(path)
         .map_err(StackError::state("open the log", path))?;
+    file.set_permissions(Permissions::from_mode(0o600))
+        .map_err(StackError::state("set the permissions of", path))?;
     if file.metadata().is_ok_and(|meta| meta.len() > LIMIT) {
         file.set_len(0)
             .map_err(StackError::state("shorten the log", path))?;
@@ -121,6 +136,8 @@ pub(crate) fn write_private(path: &Path, content: &str) -> Result<(), StackError
             .write(true)
             .mode(0o600)
             .open(&part)?;
+        // One that a killed run left keeps the mode that it had.
+        file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(content.as_bytes())?;
         file.sync_all()?;
         fs::rename(&part, path)

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::Endpoints;
 use super::child::{self, Child};
 use crate::config::LogFormat;
-use crate::config::settings::{DATABASE_OWNER_URL, KVIT_DIR};
+use crate::config::settings::{self, DATABASE_OWNER_URL, KVIT_DIR};
 use crate::ui;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -36,13 +36,15 @@ pub struct ProcessSpec {
     pub args: Vec<String>,
     /// Additions to our own environment.
     pub env: Vec<(String, String)>,
+    /// Names of our own environment that the process does not get.
+    pub withheld: Vec<String>,
     /// Whether each line of its output gets `name | ` in front. Off for JSON logs, which name their role themselves.
     pub prefix: bool,
 }
 
 impl ProcessSpec {
     /// A role of this binary beside us: it uses our services and, outside of `prod`, the secrets of our state folder. Like
-    /// every role it does not get the login of the database's owner from us.
+    /// every role it does not get the login of the database's owner from us, nor secrets that are not its business.
     pub fn role(role: &str, endpoints: &Endpoints, state: &Path, format: LogFormat) -> Self {
         let mut env = endpoints.to_env();
         env.retain(|(name, _)| name != DATABASE_OWNER_URL.name);
@@ -50,10 +52,15 @@ impl ProcessSpec {
         env.push((KVIT_DIR.name.to_owned(), state));
         // Measured: one photo in 0.65 s, against 3.7 s when tesseract's threads compete.
         env.push(("OMP_THREAD_LIMIT".to_owned(), "1".to_owned()));
+        let mut withheld = settings::withheld_from(role);
+        withheld.push(DATABASE_OWNER_URL.name.to_owned());
+        // A value and a file for one setting contradict each other; the value is what we know by now.
+        withheld.extend(env.iter().map(|(name, _)| format!("{name}_FILE")));
         Self {
             name: role.to_owned(),
             args: vec![role.to_owned()],
             env,
+            withheld,
             prefix: format == LogFormat::Text,
         }
     }
@@ -166,6 +173,9 @@ async fn keep(
 
 async fn launch(program: &PathBuf, spec: &ProcessSpec) -> std::io::Result<Child> {
     let mut command = Command::new(program);
+    for name in &spec.withheld {
+        command.env_remove(name);
+    }
     command
         .args(&spec.args)
         .envs(spec.env.iter().map(|(name, value)| (name, value)))
@@ -224,6 +234,7 @@ mod tests {
             name: "sleeper".to_owned(),
             args: vec!["600".to_owned()],
             env: Vec::new(),
+            withheld: Vec::new(),
             prefix: true,
         }
     }
@@ -246,6 +257,20 @@ mod tests {
         let value = |name: &str| spec.env.iter().find(|(known, _)| known == name);
         assert!(value("DATABASE_URL").is_some() && value("OMP_THREAD_LIMIT").is_some());
         assert_eq!(value("DATABASE_OWNER_URL"), None);
+        let withheld = |name: &str| spec.withheld.iter().any(|known| known == name);
+        for name in [
+            "DATABASE_OWNER_URL",
+            "DATABASE_URL_FILE",
+            "TELEGRAM_BOT_TOKEN",
+            "PORTMONE_PASSWORD_FILE",
+            "KVIT_BOOTSTRAP_API_KEY",
+            "SENTRY_DSN",
+        ] {
+            assert!(withheld(name), "{name} is handed on");
+        }
+        for name in ["ENCRYPTION_SECRET", "ENCRYPTION_SECRET_FILE", "LOG_LEVEL"] {
+            assert!(!withheld(name), "{name} is needed");
+        }
     }
 
     #[tokio::test]

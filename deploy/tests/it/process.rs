@@ -119,7 +119,8 @@ fn a_role_of_its_own_finds_the_services_of_the_running_stack() {
     let shown = kvit(dir.path()).args(["config", "show"]).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     let url = endpoint(&dir.path().join(".kvit"), "NATS_URL");
-    assert!(shown.contains(&url), "{shown}");
+    let (_token, place) = url.split_once('@').unwrap();
+    assert!(shown.contains(&format!("nats://***@{place}")), "{shown}");
     up.end(Signal::SIGTERM);
 }
 
@@ -146,6 +147,88 @@ fn a_normal_user_can_run_it_too() {
     let (status, said) = Up::start(command).end(Signal::SIGTERM);
     assert!(status.success(), "{said}");
     assert_eq!(processes_in(dir.path()), []);
+}
+
+#[test]
+fn simulated_providers_are_refused_in_production_before_the_disk_is_touched() {
+    for arguments in [&["up", "--sandbox"][..], &["demo"]] {
+        let dir = folder();
+        let output = kvit(dir.path())
+            .args(arguments)
+            .env("APP_ENV", "prod")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("APP_ENV=prod refuses"), "{said}");
+        assert!(!dir.path().join(".kvit").exists(), "the disk was touched");
+    }
+}
+
+#[test]
+fn the_demo_does_not_write_into_a_given_database() {
+    let dir = folder();
+    let output = kvit(dir.path())
+        .args(["demo"])
+        .env("DATABASE_URL", "postgres://kvit:hunter2@127.0.0.1:9/kvit")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("unset DATABASE_URL") && !said.contains("hunter2"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_reader_of_photos_gets_no_secret_that_it_does_not_need() {
+    let dir = folder();
+    let withheld = [
+        ("TELEGRAM_BOT_TOKEN", "12345:word-of-the-bot"),
+        ("TELEGRAM_WEBHOOK_URL", "https://bot.example/updates"),
+        ("TELEGRAM_WEBHOOK_SECRET", "word-of-the-webhook"),
+        ("PORTMONE_LOGIN", "company"),
+        ("PORTMONE_PASSWORD", "word-of-the-company"),
+        ("PORTMONE_PAYEE_ID", "payee-7700001"),
+        (
+            "KVIT_BOOTSTRAP_API_KEY",
+            "key-of-the-first-hour-0123456789ab",
+        ),
+        ("YOOKASSA_SECRET_KEY", "word-of-the-shop"),
+        ("SENTRY_DSN", "https://word@sentry.example/1"),
+    ];
+    let key = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeefe";
+    let up = Up::start_platform(
+        kvit(dir.path())
+            .envs(withheld)
+            .env("PORT", "0")
+            .env("ENCRYPTION_SECRET", key),
+    );
+    let reader = up.child_named("ocr");
+    let environment = std::fs::read(format!("/proc/{reader}/environ")).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    let variables: Vec<&str> = environment.split('\0').collect();
+    let has = |name: &str| {
+        variables
+            .iter()
+            .any(|variable| variable.starts_with(&format!("{name}=")))
+    };
+    for (name, value) in withheld {
+        assert!(!has(name), "{name} is handed on");
+        assert!(!environment.contains(value), "the value of {name} is there");
+    }
+    assert!(!has("DATABASE_OWNER_URL"));
+    for name in [
+        "DATABASE_URL",
+        "NATS_URL",
+        "STORAGE_SECRET_KEY",
+        "ENCRYPTION_SECRET",
+    ] {
+        assert!(has(name), "{name} is missing");
+    }
+    let (status, said) = up.end(Signal::SIGTERM);
+    assert!(status.success(), "{said}");
 }
 
 /// A command with the uid of a folder's owner.

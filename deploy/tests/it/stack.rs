@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kvit::config::{Config, Purpose, Sources};
 use kvit::stack::{External, Service, Stack, StackError, StackOptions, StateDir};
+use kvit_adapters::nats::connect;
 use sqlx::{Connection, PgConnection, Row};
 
 use crate::support::{folder, processes_in, wait_for};
@@ -30,7 +31,7 @@ async fn everything_starts_cold_and_can_be_used_and_is_there_again_after_a_warm_
         .get(0);
     assert_eq!(fsync, "on");
     owner.close().await.unwrap();
-    let bus = async_nats::connect(&endpoints.nats_url).await.unwrap();
+    let bus = connect(&endpoints.nats_url, "test").await.unwrap();
     let stream = async_nats::jetstream::new(bus.clone())
         .create_stream(async_nats::jetstream::stream::Config {
             name: "KEPT".to_owned(),
@@ -59,9 +60,7 @@ async fn everything_starts_cold_and_can_be_used_and_is_there_again_after_a_warm_
         .execute(&mut application)
         .await;
     assert!(refused.is_err(), "the application's role may create tables");
-    let bus = async_nats::connect(&stack.endpoints().nats_url)
-        .await
-        .unwrap();
+    let bus = connect(&stack.endpoints().nats_url, "test").await.unwrap();
     let kept = async_nats::jetstream::new(bus).get_stream("KEPT").await;
     assert!(kept.is_ok(), "{kept:?}");
     assert_eq!(
@@ -128,11 +127,7 @@ async fn a_service_that_crashes_comes_back_at_the_same_address_with_its_data() {
         .unwrap()
         .get(0);
     assert_eq!(kept, 7);
-    assert!(
-        async_nats::connect(&stack.endpoints().nats_url)
-            .await
-            .is_ok()
-    );
+    assert!(connect(&stack.endpoints().nats_url, "test").await.is_ok());
     stack.stop().await;
 }
 
@@ -246,4 +241,54 @@ async fn a_state_folder_too_deep_for_a_socket_keeps_its_database_elsewhere() {
     );
     again.stop().await;
     std::fs::remove_dir_all(marker.trim()).unwrap();
+}
+
+#[tokio::test]
+async fn the_bus_asks_for_its_token_which_only_the_owners_files_hold() {
+    let dir = folder();
+    let stack = Stack::start_in(dir.path()).await.unwrap();
+    let url = stack.endpoints().nats_url.clone();
+    let (token, place) = url
+        .strip_prefix("nats://")
+        .and_then(|rest| rest.split_once('@'))
+        .unwrap();
+    assert!(connect(&url, "test").await.is_ok());
+    for stranger in [format!("nats://{place}"), format!("nats://guess@{place}")] {
+        assert!(connect(&stranger, "test").await.is_err(), "{stranger}");
+    }
+    // Also after a restart, and the same in the next run.
+    stack.crash(Service::Nats).await.unwrap();
+    assert!(
+        connect(&format!("nats://{place}"), "test").await.is_err(),
+        "the restarted server asks for nothing"
+    );
+    assert!(connect(&url, "test").await.is_ok());
+    let log = std::fs::read_to_string(dir.path().join("nats.log")).unwrap();
+    assert!(!log.contains(token), "the server logs the token");
+    assert!(!format!("{stack:?}").contains(token), "Debug prints it");
+    stack.stop().await;
+    let again = Stack::start_in(dir.path()).await.unwrap();
+    assert!(again.endpoints().nats_url.contains(token));
+    again.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_else_may_read_the_state_folder() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let dir = folder();
+    let stack = Stack::start_in(dir.path()).await.unwrap();
+    let mut looked_at = 0;
+    for entry in std::fs::read_dir(dir.path()).unwrap().flatten() {
+        let meta = entry.metadata().unwrap();
+        let mode = meta.permissions().mode() & 0o777;
+        let expected = if meta.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode, expected, "{:?} of uid {}", entry.path(), meta.uid());
+        looked_at += 1;
+    }
+    assert!(looked_at >= 7, "only {looked_at} entries");
+    for settings in ["nats/nats.conf", "endpoints.env"] {
+        let meta = std::fs::metadata(dir.path().join(settings)).unwrap();
+        assert_eq!(meta.permissions().mode() & 0o777, 0o600, "{settings}");
+    }
+    stack.stop().await;
 }

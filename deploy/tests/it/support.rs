@@ -45,8 +45,19 @@ pub struct Up {
 impl Up {
     /// Starts it and waits until it says that the services are ready.
     pub fn start(mut command: Command) -> Self {
+        Self::start_until(command.args(["up", "--services-only"]), " are ready after ")
+    }
+
+    /// Starts the whole platform with simulated providers and waits until it says where they are.
+    pub fn start_platform(command: &mut Command) -> Self {
+        Self::start_until(
+            command.args(["up", "--sandbox"]),
+            "simulated Telegram and Portmone",
+        )
+    }
+
+    fn start_until(command: &mut Command, ready: &str) -> Self {
         let mut child = command
-            .args(["up", "--services-only"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -62,7 +73,7 @@ impl Up {
             if up.errors.read_line(&mut up.said).unwrap() == 0 {
                 panic!("kvit ended before it was ready:\n{}", up.said);
             }
-            if up.said[from..].contains(" are ready after ") {
+            if up.said[from..].contains(ready) {
                 return up;
             }
         }
@@ -70,6 +81,19 @@ impl Up {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The child that was started with this first argument, once it is there.
+    pub fn child_named(&self, argument: &str) -> u32 {
+        let mut found = None;
+        wait_for(argument, || {
+            found = children_of(self.pid()).into_iter().find(|pid| {
+                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                line.split(|byte| *byte == 0).nth(1) == Some(argument.as_bytes())
+            });
+            found.is_some()
+        });
+        found.unwrap()
     }
 
     /// Sends a signal and waits for the end; gives the status and what was said last.
