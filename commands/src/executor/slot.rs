@@ -72,6 +72,8 @@ pub(super) struct Slot<A: Decide> {
     /// finds it so at taking the lock (the holder was cancelled) drops the state.
     pending: Vec<NewEvent>,
     pending_keys: Vec<KeyHash>,
+    /// A refusal of a decision over several streams that the aggregate wants to remember.
+    staged_refusal: Option<(A::Event, Rejection)>,
 }
 
 impl<A: Decide> Default for Slot<A> {
@@ -80,6 +82,7 @@ impl<A: Decide> Default for Slot<A> {
             loaded: None,
             pending: Vec::new(),
             pending_keys: Vec::new(),
+            staged_refusal: None,
         }
     }
 }
@@ -152,6 +155,36 @@ impl<A: Decide> Slot<A> {
     /// The state, when loaded.
     pub(super) fn state(&self) -> Option<&A> {
         self.loaded.as_ref().map(|loaded| &loaded.state)
+    }
+
+    /// Keeps a refusal for [`Slot::refusal_part`], if the aggregate remembers such refusals.
+    pub(super) fn stage_refusal(&mut self, command: &A::Command, rejection: &Rejection) {
+        let event = self
+            .state()
+            .and_then(|state| state.record_refusal(command, rejection));
+        self.staged_refusal = event.map(|event| (event, rejection.clone()));
+    }
+
+    /// The staged refusal as a part of an append of its own, if it is the one that ended the decision. What the decision had
+    /// done before it was refused is dropped.
+    pub(super) async fn refusal_part(
+        &mut self,
+        log: &Arc<dyn EventLog>,
+        stream: &StreamId,
+        ended_by: &Rejection,
+        cause: (&Context, CommandDigest, &dyn IdSource),
+    ) -> Result<Option<StreamAppend>, CommandError> {
+        let Some((event, rejection)) = self
+            .staged_refusal
+            .take()
+            .filter(|(_, staged)| staged == ended_by)
+        else {
+            return Ok(None);
+        };
+        self.ensure(log, stream).await?;
+        let (context, digest, ids) = cause;
+        self.write(vec![event], context, digest, Some(rejection), ids)?;
+        Ok(self.take_append(stream))
     }
 
     /// What the stream remembers of a key: a repeat, a conflict, or nothing.

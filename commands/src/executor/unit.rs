@@ -102,11 +102,18 @@ impl Unit<'_> {
             .get_mut(&StreamId::new(A::TYPE, id))
             .and_then(|slot| slot.as_any_mut().downcast_mut::<Guard<A>>())
             .ok_or_else(|| unnamed(A::TYPE))?;
-        let events = guard
+        let decided = guard
             .0
             .state()
             .ok_or_else(|| unnamed(A::TYPE))?
-            .decide(command)?;
+            .decide(command);
+        let events = match decided {
+            Ok(events) => events,
+            Err(rejection) => {
+                guard.0.stage_refusal(command, &rejection);
+                return Err(rejection.into());
+            }
+        };
         let count = events.len();
         guard
             .0
@@ -187,7 +194,12 @@ impl Executor {
             }
             slots.insert(stream.clone(), locker.lock(inner, stream).await?);
         }
-        if let Some(seen) = primary.and_then(|stream| slots.get(stream)?.recall(context, digest)) {
+        // The first stream answers first; the others may have refused the decision before.
+        let seen = primary
+            .into_iter()
+            .chain(streams.lockers.keys())
+            .find_map(|stream| slots.get(stream)?.recall(context, digest));
+        if let Some(seen) = seen {
             return match seen {
                 Seen::Refused(rejection) => Err(rejection.into()),
                 Seen::Replayed { position, .. } => Ok(Some(Committed {
@@ -213,8 +225,11 @@ impl Executor {
             Ok(value) => value,
             Err(refusal) => {
                 // A refusal holds only if it was decided on the current state of everything it looked at.
-                let stale = finish(&mut slots, None, inner).await?;
-                return if stale { Ok(None) } else { Err(refusal) };
+                if finish(&mut slots, None, inner).await? {
+                    return Ok(None);
+                }
+                let remembered = remember(&mut slots, &refusal, context, digest, inner).await?;
+                return if remembered { Err(refusal) } else { Ok(None) };
             }
         };
         if parts.iter().all(|part| part.events.is_empty()) {
@@ -254,6 +269,51 @@ impl Executor {
                 slots.values_mut().for_each(|slot| slot.forget());
                 Err(fault.into())
             }
+        }
+    }
+}
+
+/// Records a refusal on the streams that want to remember it, so that a repeat under the same key is refused for ever.
+/// `false`: somebody else has extended the stream meanwhile, so it must be decided again.
+async fn remember(
+    slots: &mut BTreeMap<StreamId, Box<dyn Locked>>,
+    refusal: &CommandError,
+    context: &Context,
+    digest: CommandDigest,
+    inner: &Inner,
+) -> Result<bool, CommandError> {
+    let CommandError::Rejected(rejection) = refusal else {
+        return Ok(true);
+    };
+    let mut parts = Vec::new();
+    for (stream, slot) in slots.iter_mut() {
+        let cause = (context, digest, inner.ids.as_ref());
+        parts.extend(
+            slot.refusal_part(&inner.log, stream, rejection, cause)
+                .await?,
+        );
+    }
+    if parts.is_empty() {
+        return Ok(true);
+    }
+    match inner.log.append(Append { streams: parts }).await {
+        Ok(Appended::Stored {
+            first,
+            last,
+            recorded_at,
+        }) => {
+            slots
+                .values_mut()
+                .for_each(|slot| slot.committed(first, last, recorded_at));
+            Ok(true)
+        }
+        Ok(Appended::Conflict { .. }) => {
+            slots.values_mut().for_each(|slot| slot.forget());
+            Ok(false)
+        }
+        Err(fault) => {
+            slots.values_mut().for_each(|slot| slot.forget());
+            Err(fault.into())
         }
     }
 }
@@ -316,6 +376,13 @@ trait Locked: Send {
     fn committed(&mut self, first: Position, last: Position, recorded_at: DateTime<Utc>);
     fn forget(&mut self);
     fn position(&self) -> Position;
+    async fn refusal_part(
+        &mut self,
+        log: &Arc<dyn EventLog>,
+        stream: &StreamId,
+        ended_by: &Rejection,
+        cause: (&Context, CommandDigest, &dyn IdSource),
+    ) -> Result<Option<StreamAppend>, CommandError>;
     async fn confirm(
         &mut self,
         log: &Arc<dyn EventLog>,
@@ -350,6 +417,15 @@ where
     }
     fn position(&self) -> Position {
         self.0.position()
+    }
+    async fn refusal_part(
+        &mut self,
+        log: &Arc<dyn EventLog>,
+        stream: &StreamId,
+        ended_by: &Rejection,
+        cause: (&Context, CommandDigest, &dyn IdSource),
+    ) -> Result<Option<StreamAppend>, CommandError> {
+        self.0.refusal_part(log, stream, ended_by, cause).await
     }
     async fn confirm(
         &mut self,

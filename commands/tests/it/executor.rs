@@ -367,6 +367,59 @@ async fn the_last_unit_of_a_quota_goes_to_one_of_many_decisions_in_two_processes
 }
 
 #[tokio::test]
+async fn a_refused_decision_over_two_streams_stays_refused_when_the_money_is_there_by_then() {
+    let log = Arc::new(MemoryLog::default());
+    let executor = executor(&log);
+    let id = wallet("short").to_string();
+    executor
+        .execute::<Wallet>(&id, credit(wallet("short"), "start", 5), &key("start"))
+        .await
+        .unwrap();
+    let order = |name: &'static str| {
+        let (id, hold) = (id.clone(), hold(name, 8));
+        move |unit: &mut kvit_commands::executor::Unit<'_>| {
+            unit.run::<Quota>(
+                "q",
+                &QuotaCommand::Take {
+                    taker: name.into(),
+                    units: 1,
+                    limit: 9,
+                },
+            )?;
+            unit.run::<Wallet>(&id, &hold)
+        }
+    };
+    let streams = || Streams::new().with::<Quota>("q").with::<Wallet>(&id);
+    let refused = executor
+        .transact(streams(), &key("a"), digest("a"), order("a"))
+        .await;
+    assert_eq!(code(refused), "insufficient_funds");
+    executor
+        .execute::<Wallet>(&id, credit(wallet("short"), "more", 5), &key("more"))
+        .await
+        .unwrap();
+    let again = executor
+        .transact(streams(), &key("a"), digest("a"), order("a"))
+        .await;
+    assert_eq!(
+        code(again),
+        "insufficient_funds",
+        "the key was refused before"
+    );
+    executor
+        .transact(streams(), &key("b"), digest("b"), order("b"))
+        .await
+        .unwrap();
+    let wallet = executor.load::<Wallet>(&id).await.unwrap();
+    assert_eq!((wallet.held_minor, wallet.refusals), (8, 1));
+    assert_eq!(
+        executor.load::<Quota>("q").await.unwrap().used,
+        1,
+        "a refused decision takes nothing"
+    );
+}
+
+#[tokio::test]
 async fn a_decision_that_only_looks_at_a_stream_is_decided_again_when_somebody_extends_it() {
     let log = Arc::new(MemoryLog::default());
     let (here, there) = (executor(&log), executor(&log));
