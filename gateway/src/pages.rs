@@ -1,4 +1,4 @@
-//! Pages for people, whole in the binary: the description of the API, the admin page, the pages about error codes.
+//! Pages for people, whole in the binary: the description of the API, the admin page, the terms, the pages about error codes.
 //!
 //! Nothing is loaded from elsewhere and the content security policy says so; scripts are files of this server only.
 
@@ -114,6 +114,10 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route(
             "/admin",
             get(|| async { page(include_str!("../static/admin.html")) }),
+        )
+        .route(
+            "/terms",
+            get(|| async { page(include_str!("../static/terms.html")) }),
         )
         .route("/static/{name}", get(file))
         .route("/errors", get(error_index))
