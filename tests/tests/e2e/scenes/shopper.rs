@@ -19,6 +19,8 @@ async fn a_shopper_sends_a_receipt_and_is_paid_in_one_message_and_the_api_and_th
     let shopper = Shopper::join(&telegram, 77_000_001).await;
     let photo = receipt(0, 2, What::Sale);
     let before = shopper.chat(&telegram).await.len();
+    // The bot writes to a chat once a second at most; sooner, the first thing shown might be the end.
+    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
     shopper.send(&telegram, &photo.jpeg).await;
     let paid = shopper.sees(&telegram, "has been topped up").await;
 
