@@ -9,6 +9,7 @@
 
 mod buttons;
 mod delivery;
+mod figures;
 mod notices;
 mod onboarding;
 mod overview;

@@ -32,7 +32,7 @@ async fn tell(world: &World, notices: &Notices) {
     }
 }
 
-fn recognition(item: &str) -> Recognition {
+pub fn recognition(item: &str) -> Recognition {
     let sure = Confidence::CERTAIN;
     let bought = kyiv_local(System.now() - chrono::TimeDelta::hours(2));
     Recognition {
@@ -80,7 +80,7 @@ fn context(step: &str) -> Context {
     Context::new("test", step, "test")
 }
 
-async fn campaign(world: &World) {
+pub async fn campaign(world: &World) {
     let (id, _): (_, Campaign) = world.app.active_campaign().await.unwrap();
     let terms = CampaignTerms::default_campaign(100_000, 1_000_000);
     world

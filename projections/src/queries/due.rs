@@ -51,3 +51,40 @@ pub async fn holds(
         })
         .collect()
 }
+
+/// Keys of photos of receipts that were submitted before a time and that [`note_deleted`] does not know, oldest first.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn images(
+    pool: &PgPool,
+    before: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<String>, Fault> {
+    let mut view = View::open(pool, &[projection::RECEIPTS]).await?;
+    let sql = format!(
+        "SELECT r.image_key FROM {}.receipts r WHERE r.submitted_at < $1
+            AND NOT EXISTS (SELECT FROM deleted_objects d WHERE d.key = r.image_key)
+          ORDER BY r.submitted_at LIMIT $2",
+        view.schema(0)
+    );
+    let rows = view
+        .fetch(&sql, arguments![before, i64::from(limit)])
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Notes that an object was deleted from the object storage. Repeating it is harmless.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn note_deleted(pool: &PgPool, key: &str, at: DateTime<Utc>) -> Result<(), Fault> {
+    sqlx::query(
+        "INSERT INTO deleted_objects (key, deleted_at) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
+    )
+    .bind(key)
+    .bind(at)
+    .execute(pool)
+    .await?;
+    Ok(())
+}

@@ -7,6 +7,7 @@
 pub mod campaigns;
 pub mod daily;
 pub mod due;
+pub mod gauges;
 pub mod health;
 pub mod jobs;
 pub mod ledger;
