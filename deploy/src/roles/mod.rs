@@ -168,7 +168,7 @@ pub async fn run(
             ));
             tasks::gateway(&mut tasks, &parts, config, telemetry, listener, &shutdown)?;
         }
-        Role::Bot => tasks::bot(&mut tasks, &parts, config, true, &shutdown)?,
+        Role::Bot => tasks::bot(&mut tasks, &parts, config, &shutdown)?,
         Role::Worker => tasks::worker(&mut tasks, &parts, config, &shutdown)?,
         Role::Ocr => tasks::ocr(&mut tasks, &parts, config, &shutdown)?,
         Role::Projector => tasks::projector(&mut tasks, &parts, &shutdown),
@@ -237,7 +237,7 @@ pub async fn run_all_and_tell(
     tasks::worker(&mut tasks, &parts, &config, &shutdown)?;
     tasks::gateway(&mut tasks, &parts, &config, telemetry, listener, &shutdown)?;
     if config.telegram.bot_token.is_some() {
-        tasks::bot(&mut tasks, &parts, &config, true, &shutdown)?;
+        tasks::bot(&mut tasks, &parts, &config, &shutdown)?;
     } else {
         ui::note("no TELEGRAM_BOT_TOKEN: the bot does not run");
     }

@@ -98,7 +98,7 @@ impl Parts {
         .await?;
         let bus = nats::jetstream(client.clone());
         patiently(config.wait, "JetStream", || async {
-            nats::ensure_streams(&bus, 1)
+            nats::ensure_streams(&bus, config.nats_replicas)
                 .await
                 .map_err(|fault: BusFault| fault.to_string())
         })

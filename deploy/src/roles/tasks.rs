@@ -9,7 +9,7 @@ use kvit_adapters::notifications::PgNotificationInbox;
 use kvit_adapters::telegram::{
     PgCallbackTokens, PgDialogues, PgMessageBoard, PgUpdateInbox, TelegramSender, connect,
 };
-use kvit_bot::{Bot, BotConfig, BotDeps, Mode, Notices, webhook_router};
+use kvit_bot::{Access, Bot, BotConfig, BotDeps, Mode, Notices, webhook_router};
 use kvit_commands::policies::{
     Deciding, PayingOut, PayoutWorker, PayoutWorkerOptions, Reading, Rewarding,
 };
@@ -31,10 +31,6 @@ use crate::config::Config;
 use crate::shutdown::ShutdownToken;
 use crate::telemetry::Telemetry;
 
-/// Version of the terms that new people accept.
-const TERMS_VERSION: &str = "1";
-/// Where the terms are when no public address is configured.
-const TERMS_URL: &str = "https://kvit.example/terms";
 /// Path of the webhook at the gateway.
 const TELEGRAM_PATH: &str = "/webhooks/telegram";
 
@@ -195,14 +191,24 @@ fn consume(
     });
 }
 
-/// Runs the bot. `register` tells Telegram about the webhook, where there is one.
+/// Runs the bot.
 pub fn bot(
     tasks: &mut Tasks,
     parts: &Arc<Parts>,
     config: &Config,
-    register: bool,
     shutdown: &ShutdownToken,
 ) -> Result<(), RoleError> {
+    let bot = the_bot(parts, config)?;
+    let token = shutdown.clone();
+    tasks.spawn(async move {
+        bot.run(token).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// The bot with its parts; nothing runs yet.
+fn the_bot(parts: &Arc<Parts>, config: &Config) -> Result<Bot, RoleError> {
     let token = config
         .telegram
         .bot_token
@@ -221,7 +227,7 @@ pub fn bot(
         .map_err(|error| unusable("TELEGRAM_BOT_TOKEN", error.to_string()))?;
     let app = parts.app.clone();
     let names = app.clone();
-    let bot = Arc::new(Bot::new(BotDeps {
+    Ok(Bot::new(BotDeps {
         config: bot_config(config)?,
         telegram: telegram.clone(),
         app,
@@ -238,38 +244,29 @@ pub fn bot(
         }))
         .erase(),
         clock: Arc::new(System),
-    }));
-    if register {
-        let bot = Arc::clone(&bot);
-        tokio::spawn(async move {
-            if let Err(error) = bot.register_webhook().await {
-                tracing::error!(%error, "the webhook could not be registered; updates will not arrive");
-            }
-        });
-    }
-    let token = shutdown.clone();
-    tasks.spawn(async move {
-        bot.run(token).await;
-        Ok(())
-    });
-    Ok(())
+    }))
 }
 
 fn bot_config(config: &Config) -> Result<BotConfig, RoleError> {
-    let public = config
-        .http
-        .public_url
-        .as_deref()
-        .map(|base| format!("{}/terms", base.trim_end_matches('/')));
-    let terms = public.as_deref().unwrap_or(TERMS_URL);
+    // The gateway serves terms of its own below its public address, for who has none elsewhere.
+    let own = |base: &str| format!("{}/terms", base.trim_end_matches('/'));
+    let terms = config
+        .terms_url
+        .clone()
+        .or_else(|| config.http.public_url.as_deref().map(own));
+    let terms =
+        terms.unwrap_or_else(|| own(&format!("http://{}:{}", config.http.bind, config.http.port)));
     let unusable = |setting: &'static str, error: url::ParseError| RoleError::Unusable {
         setting,
         why: error.to_string(),
     };
     let terms = terms
         .parse()
-        .map_err(|error| unusable("API_GATEWAY_URL", error))?;
-    let mut bot = BotConfig::new(TERMS_VERSION, terms);
+        .map_err(|error| unusable("KVIT_TERMS_URL", error))?;
+    let mut bot = BotConfig::new(config.terms_version.clone(), terms);
+    if !config.telegram.access_ids.is_empty() {
+        bot.access = Access::Private(config.telegram.access_ids.iter().copied().collect());
+    }
     bot.admin_ids = config.telegram.admin_ids.iter().copied().collect();
     bot.zone = config.timezone;
     if let Some(url) = &config.telegram.webhook_url {
@@ -334,10 +331,20 @@ pub fn gateway(
             bootstrap_key: secret(&config.http.bootstrap_api_key),
             portmone_webhook_token: secret(&config.portmone.webhook_token),
             zone: config.timezone,
+            metrics_need_key: config.http.metrics_need_key,
             ..kvit_gateway::Settings::default()
         },
         extra,
     });
+    // The socket is open by now: Telegram may come at once. Whoever serves the route says where it is.
+    if config.telegram.webhook_url.is_some() && config.telegram.bot_token.is_some() {
+        let bot = the_bot(parts, config)?;
+        tokio::spawn(async move {
+            if let Err(error) = bot.register_webhook().await {
+                tracing::error!(%error, "the webhook could not be registered; updates will not arrive");
+            }
+        });
+    }
     let token = shutdown.clone();
     tasks.spawn(async move {
         kvit_gateway::serve(listener, router, async move { token.cancelled().await })
