@@ -50,9 +50,8 @@ impl Machine {
     fn set_up(&self) -> Command {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("setup.sh");
         let path = std::env::var("PATH").unwrap();
-        // Found by the script before our programs, if it were in the home folder: so there is none.
-        let cargo = std::env::var_os("CARGO").map(PathBuf::from).unwrap();
-        let rust = cargo.parent().unwrap().display().to_string();
+        // The home folder would bring rustup's programs to the front, before ours; so there is none, and Rust comes last.
+        let rust = Path::new(env!("CARGO")).parent().unwrap().display();
         let mut command = Command::new(script);
         command
             .env(
