@@ -10,5 +10,5 @@ pub mod portmone;
 pub mod postgres;
 pub mod s3;
 pub mod sandbox;
-pub mod vault;
 pub mod telegram;
+pub mod vault;

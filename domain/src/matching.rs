@@ -92,7 +92,11 @@ pub fn match_item(item: &ReceiptItem, catalogue: CatalogueView<'_>) -> Option<Pr
     {
         return Some(ProductMatch::certain(MatchKind::Barcode, Some(product)));
     }
-    if let Some(code) = item.code.as_deref().map(str::trim).or_else(|| leading_code(&item.name))
+    if let Some(code) = item
+        .code
+        .as_deref()
+        .map(str::trim)
+        .or_else(|| leading_code(&item.name))
         && let Some(product) = products().find(|p| p.code == code)
     {
         return Some(ProductMatch::certain(MatchKind::Code, Some(product)));
@@ -116,9 +120,9 @@ pub fn match_item(item: &ReceiptItem, catalogue: CatalogueView<'_>) -> Option<Pr
 
 impl<'a> CatalogueView<'a> {
     fn candidates(self) -> impl Iterator<Item = &'a Product> {
-        self.products
-            .iter()
-            .filter(move |p| p.active && (self.only_codes.is_empty() || self.only_codes.contains(&p.code)))
+        self.products.iter().filter(move |p| {
+            p.active && (self.only_codes.is_empty() || self.only_codes.contains(&p.code))
+        })
     }
 }
 
@@ -182,7 +186,10 @@ pub fn fold(text: &str) -> String {
 /// Writes latin look-alikes in cyrillic, unless the word is truly latin (some letter of it has no cyrillic twin).
 fn fold_look_alikes(word: &str) -> String {
     let cyrillic = word.chars().any(is_cyrillic);
-    let all_have_twins = word.chars().filter(char::is_ascii_alphabetic).all(|c| twin(c) != c);
+    let all_have_twins = word
+        .chars()
+        .filter(char::is_ascii_alphabetic)
+        .all(|c| twin(c) != c);
     if cyrillic || all_have_twins {
         word.chars().map(twin).collect()
     } else {
@@ -262,7 +269,9 @@ pub fn names_brand(text: &str, keyword: &str) -> bool {
         .collect();
     let brand = spelling(&fold(keyword));
     let is_brand = |word: &&str| !brand.is_empty() && spelling(word) == brand;
-    let Some(first) = words.first() else { return false };
+    let Some(first) = words.first() else {
+        return false;
+    };
     if !words.iter().any(is_brand) || LEGAL_FORMS.contains(first) || ADDRESS_WORDS.contains(first) {
         return false;
     }
@@ -373,7 +382,11 @@ mod tests {
             "Вітамін С (Дарниця)",
         ] {
             let found = find(&item(name), &[]);
-            assert_eq!(found.map(|m| m.kind), Some(MatchKind::BrandKeyword), "{name}");
+            assert_eq!(
+                found.map(|m| m.kind),
+                Some(MatchKind::BrandKeyword),
+                "{name}"
+            );
         }
         for name in [
             "ТОВ «Дарниця Фармацевтична фабрика»",
@@ -441,12 +454,18 @@ mod tests {
         );
         line.barcode = None;
         let found = find(&line, &products).unwrap();
-        assert_eq!((found.kind, found.product.as_deref()), (MatchKind::Code, Some("13204")));
+        assert_eq!(
+            (found.kind, found.product.as_deref()),
+            (MatchKind::Code, Some("13204"))
+        );
         line.code = None;
         line.name = "каптопрес д".into();
         assert_eq!(find(&line, &products).unwrap().kind, MatchKind::Alias);
         line.name = "Каптопрес-Дарниця".into();
-        assert_eq!(find(&line, &products).unwrap().kind, MatchKind::BrandKeyword);
+        assert_eq!(
+            find(&line, &products).unwrap().kind,
+            MatchKind::BrandKeyword
+        );
         line.name = "Каптопрес тaбл".into();
         let found = find(&line, &products).unwrap();
         assert_eq!((found.kind, found.score), (MatchKind::Similarity, 933));
@@ -483,7 +502,10 @@ mod tests {
         };
         assert_eq!(match_item(&item("Каптопрес"), view), None);
         assert_eq!(
-            match_item(&item("Цитрамон"), view).unwrap().product.as_deref(),
+            match_item(&item("Цитрамон"), view)
+                .unwrap()
+                .product
+                .as_deref(),
             Some("2")
         );
     }

@@ -165,7 +165,11 @@ pub fn decide(input: &RuleInput<'_>) -> Decision {
             earned = goods(input, &mut found);
         }
     }
-    limits(input, earned.as_ref().map(|(reward, _)| *reward), &mut found);
+    limits(
+        input,
+        earned.as_ref().map(|(reward, _)| *reward),
+        &mut found,
+    );
     found.decide(earned)
 }
 
@@ -196,7 +200,10 @@ fn campaign(input: &RuleInput<'_>, found: &mut Findings) {
     }
     let (paid, accepted) = (input.recognition.currency, input.terms.currency);
     if paid != accepted && input.recognition.total().is_some() {
-        let facts = [("currency", paid.to_string()), ("expected", accepted.to_string())];
+        let facts = [
+            ("currency", paid.to_string()),
+            ("expected", accepted.to_string()),
+        ];
         found.certain(ReasonCode::CampaignInactive, "currency", &facts);
     }
 }
@@ -216,7 +223,11 @@ fn purchase(input: &RuleInput<'_>) -> Option<(NaiveDateTime, NaiveDateTime, bool
         return Some((qr.purchased_at, qr.purchased_at, true));
     }
     if let Some(field) = &recognition.purchased_at {
-        return Some((field.value, field.value, field.confidence >= input.thresholds.automatic));
+        return Some((
+            field.value,
+            field.value,
+            field.confidence >= input.thresholds.automatic,
+        ));
     }
     let field = recognition.purchased_on.as_ref()?;
     let last_minute = NaiveTime::from_hms_opt(23, 59, 0).unwrap_or(NaiveTime::MIN);
@@ -247,7 +258,10 @@ fn dates(input: &RuleInput<'_>, found: &mut Findings) {
         found.weigh(sure, ReasonCode::Expired, "too_old", &facts);
     }
     if first_instant(earliest) - input.submitted_at > FUTURE_TOLERANCE {
-        let facts = [("purchased_at", iso(earliest)), ("submitted_at", iso(submitted))];
+        let facts = [
+            ("purchased_at", iso(earliest)),
+            ("submitted_at", iso(submitted)),
+        ];
         found.weigh(sure, ReasonCode::FutureDate, "after_submission", &facts);
     }
     if let Some(first) = input.terms.starts_on.filter(|first| latest.date() < *first) {
@@ -277,8 +291,14 @@ fn readable(input: &RuleInput<'_>, found: &mut Findings) -> bool {
         "confidence"
     };
     let facts = [
-        ("confidence", recognition.confidence.thousandths().to_string()),
-        ("threshold", input.thresholds.readable.thousandths().to_string()),
+        (
+            "confidence",
+            recognition.confidence.thousandths().to_string(),
+        ),
+        (
+            "threshold",
+            input.thresholds.readable.thousandths().to_string(),
+        ),
         ("short_edge_px", recognition.short_edge_px.to_string()),
     ];
     found.certain(ReasonCode::Unreadable, cause, &facts);
@@ -310,8 +330,14 @@ fn trust(input: &RuleInput<'_>, found: &mut Findings) {
     let recognition = input.recognition;
     if recognition.confidence < input.thresholds.automatic {
         let facts = [
-            ("confidence", recognition.confidence.thousandths().to_string()),
-            ("threshold", input.thresholds.automatic.thousandths().to_string()),
+            (
+                "confidence",
+                recognition.confidence.thousandths().to_string(),
+            ),
+            (
+                "threshold",
+                input.thresholds.automatic.thousandths().to_string(),
+            ),
         ];
         found.doubt(ReasonCode::LowConfidence, "confidence", &facts);
     }
@@ -344,7 +370,9 @@ fn trust(input: &RuleInput<'_>, found: &mut Findings) {
                 mismatch(&lines_minor.to_string(), &total_minor.to_string(), found);
             }
             Anomaly::QrMismatch { field } => found.doubt(ReasonCode::QrMismatch, field, &[]),
-            Anomaly::VatMismatch { tax } => found.doubt(ReasonCode::LowConfidence, "vat", &[("tax", tax.clone())]),
+            Anomaly::VatMismatch { tax } => {
+                found.doubt(ReasonCode::LowConfidence, "vat", &[("tax", tax.clone())])
+            }
             Anomaly::Other { code } => found.doubt(ReasonCode::LowConfidence, code, &[]),
         }
     }
@@ -353,10 +381,15 @@ fn trust(input: &RuleInput<'_>, found: &mut Findings) {
 /// A printed total or date that disagrees with the code: a misreading, a foreign code stuck on, or a forgery.
 fn text_against_code(input: &RuleInput<'_>, found: &mut Findings) {
     let recognition = input.recognition;
-    let Some(qr) = recognition.qr.fiscal() else { return };
+    let Some(qr) = recognition.qr.fiscal() else {
+        return;
+    };
     // A guess is no witness against the code.
     let counts = |confidence: Confidence| confidence >= input.thresholds.readable;
-    if let Some(total) = recognition.total_minor.as_ref().filter(|f| counts(f.confidence))
+    if let Some(total) = recognition
+        .total_minor
+        .as_ref()
+        .filter(|f| counts(f.confidence))
         && total.value.abs_diff(qr.total_minor) > CASH_ROUNDING_MINOR
     {
         let facts = [
@@ -369,7 +402,12 @@ fn text_against_code(input: &RuleInput<'_>, found: &mut Findings) {
         .purchased_at
         .as_ref()
         .map(|f| (f.value.date(), f.confidence));
-    let dated = timed.or_else(|| recognition.purchased_on.as_ref().map(|f| (f.value, f.confidence)));
+    let dated = timed.or_else(|| {
+        recognition
+            .purchased_on
+            .as_ref()
+            .map(|f| (f.value, f.confidence))
+    });
     if let Some((date, confidence)) = dated
         && counts(confidence)
         && date != qr.purchased_at.date()
@@ -383,13 +421,18 @@ fn text_against_code(input: &RuleInput<'_>, found: &mut Findings) {
 }
 
 fn mismatch(lines: &str, total: &str, found: &mut Findings) {
-    let facts = [("lines_minor", lines.to_owned()), ("total_minor", total.to_owned())];
+    let facts = [
+        ("lines_minor", lines.to_owned()),
+        ("total_minor", total.to_owned()),
+    ];
     found.doubt(ReasonCode::TotalMismatch, "sum_of_lines", &facts);
 }
 
 /// Lines less discounts must give the total within one percent.
 fn totals(input: &RuleInput<'_>, found: &mut Findings) {
-    let Some(total) = input.recognition.total() else { return };
+    let Some(total) = input.recognition.total() else {
+        return;
+    };
     if input.recognition.items.is_empty() {
         return;
     }
@@ -415,7 +458,10 @@ fn limits(input: &RuleInput<'_>, reward: Option<Money>, found: &mut Findings) {
         ];
         found.certain(ReasonCode::DailyLimit, "day", &facts);
     }
-    if let Some(limit) = terms.limit_in_all.filter(|limit| history.accepted_in_all >= *limit) {
+    if let Some(limit) = terms
+        .limit_in_all
+        .filter(|limit| history.accepted_in_all >= *limit)
+    {
         let facts = [
             ("limit", limit.to_string()),
             ("accepted", history.accepted_in_all.to_string()),
@@ -423,7 +469,10 @@ fn limits(input: &RuleInput<'_>, reward: Option<Money>, found: &mut Findings) {
         found.certain(ReasonCode::DailyLimit, "in_all", &facts);
     }
     let Some(reward) = reward else { return };
-    for (cause, left) in [("day", input.budget.today_minor), ("in_all", input.budget.in_all_minor)] {
+    for (cause, left) in [
+        ("day", input.budget.today_minor),
+        ("in_all", input.budget.in_all_minor),
+    ] {
         if let Some(left) = left.filter(|left| reward.minor > *left) {
             let facts = [
                 ("reward_minor", reward.minor.to_string()),

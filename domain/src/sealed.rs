@@ -38,6 +38,9 @@ mod tests {
 
     #[test]
     fn debug_output_shows_nothing_of_the_content() {
-        assert_eq!(format!("{:?}", Sealed::from_sealed("v1.k.abc".to_owned())), "Sealed(…)");
+        assert_eq!(
+            format!("{:?}", Sealed::from_sealed("v1.k.abc".to_owned())),
+            "Sealed(…)"
+        );
     }
 }

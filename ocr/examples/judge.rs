@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use chrono::{NaiveDate, TimeZone, Utc};
 use chrono_tz::Europe::Kyiv;
 use kvit_domain::ids::ReceiptId;
-use kvit_domain::rules::{BudgetLeft, CampaignTerms, Claims, Decision, History, RuleInput, Thresholds, decide};
+use kvit_domain::rules::{
+    BudgetLeft, CampaignTerms, Claims, Decision, History, RuleInput, Thresholds, decide,
+};
 use kvit_ocr::samples::{Expected, demo_set};
 use kvit_ocr::{EngineConfig, ReadOptions, Reader};
 
@@ -29,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut reader = Reader::init(&EngineConfig::default())?;
     let (mut right, mut judged, mut spent) = (0, 0, Duration::ZERO);
     for seed in first..first + seeds {
-        let (mut images, mut receipts, mut accepted) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (mut images, mut receipts, mut accepted) =
+            (HashMap::new(), HashMap::new(), HashMap::new());
         for demo in demo_set(now, seed)? {
             let started = Instant::now();
             let recognition = reader.read(&demo.sample.jpeg, &ReadOptions::default())?;
@@ -87,11 +90,17 @@ fn main() -> Result<(), Box<dyn Error>> {
                 if met { "" } else { &told }
             );
             if !met {
-                println!("    items {:?}\n    text {:?}", recognition.items, recognition.text);
+                println!(
+                    "    items {:?}\n    text {:?}",
+                    recognition.items, recognition.text
+                );
             }
         }
     }
-    println!("{right} of {judged} as expected, {:?} a photo", spent / judged.max(1));
+    println!(
+        "{right} of {judged} as expected, {:?} a photo",
+        spent / judged.max(1)
+    );
     if right == judged {
         Ok(())
     } else {

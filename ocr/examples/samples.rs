@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chrono::NaiveDate;
-use kvit_ocr::samples::{Degradation, Layout, Sample, SampleItem, SampleSpec, demo_set, product, render};
+use kvit_ocr::samples::{
+    Degradation, Layout, Sample, SampleItem, SampleSpec, demo_set, product, render,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);

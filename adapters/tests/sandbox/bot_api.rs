@@ -109,7 +109,10 @@ async fn a_message_and_its_sender_carry_every_required_field() {
         message["entities"],
         json!([{"type": "bot_command", "offset": 0, "length": 6}])
     );
-    #[allow(clippy::disallowed_methods, reason = "the simulator lives in real time")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the simulator lives in real time"
+    )]
     let now = chrono::Utc::now();
     let age = now.timestamp() - message["date"].as_i64().unwrap();
     assert!((0..60).contains(&age), "the date is in seconds");

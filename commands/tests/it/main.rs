@@ -1,5 +1,6 @@
 //! The use cases against in-memory twins of the ports.
 #![allow(
+    clippy::cast_possible_wrap,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -35,12 +35,21 @@ impl Findings {
             causes.push_str(cause);
         }
         for (name, value) in facts {
-            reason.facts.entry((*name).to_owned()).or_insert_with(|| value.clone());
+            reason
+                .facts
+                .entry((*name).to_owned())
+                .or_insert_with(|| value.clone());
         }
     }
 
     /// Certain when `sure`, else a doubt.
-    pub(super) fn weigh(&mut self, sure: bool, code: ReasonCode, cause: &str, facts: &[(&str, String)]) {
+    pub(super) fn weigh(
+        &mut self,
+        sure: bool,
+        code: ReasonCode,
+        cause: &str,
+        facts: &[(&str, String)],
+    ) {
         if sure {
             self.certain(code, cause, facts);
         } else {
@@ -49,7 +58,11 @@ impl Findings {
     }
 
     pub(super) fn decide(mut self, earned: Option<(Money, Vec<LineMatch>)>) -> Decision {
-        let reasons: Vec<Reason> = self.order.iter().filter_map(|code| self.reasons.remove(code)).collect();
+        let reasons: Vec<Reason> = self
+            .order
+            .iter()
+            .filter_map(|code| self.reasons.remove(code))
+            .collect();
         match earned {
             Some((reward, matches)) if reasons.is_empty() => Decision::Accept { reward, matches },
             _ if self.certain => Decision::Reject { reasons },

@@ -8,7 +8,10 @@ use crate::quantity::Quantity;
 use crate::recognition::Recognition;
 
 /// The goods that count and what they earn.
-pub(super) fn goods(input: &RuleInput<'_>, found: &mut Findings) -> Option<(Money, Vec<LineMatch>)> {
+pub(super) fn goods(
+    input: &RuleInput<'_>,
+    found: &mut Findings,
+) -> Option<(Money, Vec<LineMatch>)> {
     let recognition = input.recognition;
     // In an unsure reading the brand may stand there and not be seen, so a person looks.
     let sure = recognition.confidence >= input.thresholds.automatic;
@@ -24,10 +27,11 @@ pub(super) fn goods(input: &RuleInput<'_>, found: &mut Findings) -> Option<(Mone
     };
     let earned = match_lines(recognition, catalogue).and_then(|matches| {
         let bought = Bought::of(&matches)?;
-        let reward = input
-            .terms
-            .reward
-            .amount(bought.units, bought.net_minor, input.terms.currency)?;
+        let reward =
+            input
+                .terms
+                .reward
+                .amount(bought.units, bought.net_minor, input.terms.currency)?;
         Ok((matches, bought, reward))
     });
     let Ok((matches, bought, reward)) = earned else {
@@ -41,25 +45,46 @@ pub(super) fn goods(input: &RuleInput<'_>, found: &mut Findings) -> Option<(Mone
     }
     if bought.thousandths < condition.minimum_quantity.thousandths() {
         let facts = [
-            ("quantity", Quantity::from_thousandths(bought.thousandths).to_string()),
+            (
+                "quantity",
+                Quantity::from_thousandths(bought.thousandths).to_string(),
+            ),
             ("minimum_quantity", condition.minimum_quantity.to_string()),
         ];
-        found.weigh(sure, ReasonCode::NoEligibleProduct, "below_minimum_quantity", &facts);
+        found.weigh(
+            sure,
+            ReasonCode::NoEligibleProduct,
+            "below_minimum_quantity",
+            &facts,
+        );
     }
     if bought.net_minor < condition.minimum_sum_minor {
         let facts = [
             ("sum_minor", bought.net_minor.to_string()),
             ("minimum_sum_minor", condition.minimum_sum_minor.to_string()),
         ];
-        found.weigh(sure, ReasonCode::NoEligibleProduct, "below_minimum_sum", &facts);
+        found.weigh(
+            sure,
+            ReasonCode::NoEligibleProduct,
+            "below_minimum_sum",
+            &facts,
+        );
     }
     if !reward.is_positive() {
-        found.weigh(sure, ReasonCode::NoEligibleProduct, "reward_is_zero", &[lines]);
+        found.weigh(
+            sure,
+            ReasonCode::NoEligibleProduct,
+            "reward_is_zero",
+            &[lines],
+        );
     }
     Some((reward, matches))
 }
 
-fn match_lines(recognition: &Recognition, catalogue: CatalogueView<'_>) -> Result<Vec<LineMatch>, MoneyError> {
+fn match_lines(
+    recognition: &Recognition,
+    catalogue: CatalogueView<'_>,
+) -> Result<Vec<LineMatch>, MoneyError> {
     let mut matches = Vec::new();
     for (line, item) in (0_u32..).zip(&recognition.items) {
         if let Some(found) = match_item(item, catalogue) {
@@ -94,8 +119,14 @@ impl Bought {
         };
         for line in matches {
             let quantity = line.quantity.thousandths();
-            bought.thousandths = bought.thousandths.checked_add(quantity).ok_or(MoneyError::Overflow)?;
-            bought.units = bought.units.checked_add(quantity / 1_000).ok_or(MoneyError::Overflow)?;
+            bought.thousandths = bought
+                .thousandths
+                .checked_add(quantity)
+                .ok_or(MoneyError::Overflow)?;
+            bought.units = bought
+                .units
+                .checked_add(quantity / 1_000)
+                .ok_or(MoneyError::Overflow)?;
             bought.net_minor = bought
                 .net_minor
                 .checked_add(line.net_minor)

@@ -90,7 +90,12 @@ impl Reward {
     ///
     /// # Errors
     /// [`MoneyError::Overflow`].
-    pub fn amount(self, units: i64, price_minor: i64, currency: Currency) -> Result<Money, MoneyError> {
+    pub fn amount(
+        self,
+        units: i64,
+        price_minor: i64,
+        currency: Currency,
+    ) -> Result<Money, MoneyError> {
         let minor = match self {
             Self::Fixed { minor } => minor,
             Self::PerItem { minor, cap_minor } => {
@@ -102,7 +107,9 @@ impl Reward {
                 cap_minor,
             } => {
                 let share = i128::from(price_minor) * i128::from(basis_points) / 10_000;
-                i64::try_from(share).map_err(|_| MoneyError::Overflow)?.min(cap_minor)
+                i64::try_from(share)
+                    .map_err(|_| MoneyError::Overflow)?
+                    .min(cap_minor)
             }
         };
         Ok(Money::new(minor, currency))
@@ -110,7 +117,11 @@ impl Reward {
 
     const fn largest_parameter_is_positive(self) -> bool {
         match self {
-            Self::Fixed { minor } | Self::PerItem { minor, cap_minor: None } => minor > 0,
+            Self::Fixed { minor }
+            | Self::PerItem {
+                minor,
+                cap_minor: None,
+            } => minor > 0,
             Self::PerItem {
                 minor,
                 cap_minor: Some(cap),
@@ -168,11 +179,17 @@ impl CampaignTerms {
             "daily_limit"
         } else if limits.into_iter().flatten().any(|budget| budget < 0) {
             "budget"
-        } else if self.products.minimum_sum_minor < 0 || self.products.minimum_quantity.thousandths() < 0 {
+        } else if self.products.minimum_sum_minor < 0
+            || self.products.minimum_quantity.thousandths() < 0
+        {
             "products"
         } else {
             return Ok(());
         };
-        Err(Rejection::new("invalid_command", "the campaign's terms contradict themselves").with("field", wrong))
+        Err(Rejection::new(
+            "invalid_command",
+            "the campaign's terms contradict themselves",
+        )
+        .with("field", wrong))
     }
 }

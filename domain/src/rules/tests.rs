@@ -14,7 +14,10 @@ fn at(text: &str) -> NaiveDateTime {
 }
 
 fn kyiv(text: &str) -> DateTime<Utc> {
-    Kyiv.from_local_datetime(&at(text)).earliest().unwrap().to_utc()
+    Kyiv.from_local_datetime(&at(text))
+        .earliest()
+        .unwrap()
+        .to_utc()
 }
 
 fn item(name: &str, sum_minor: i64) -> ReceiptItem {
@@ -172,7 +175,10 @@ fn given_a_good_receipt_it_earns_the_reward_for_the_line_that_counts() {
         panic!("{decision:?}")
     };
     assert_eq!(reward, Money::new(100, Currency::Uah));
-    assert_eq!((matches.len(), matches[0].line, matches[0].net_minor), (1, 0, 4_000));
+    assert_eq!(
+        (matches.len(), matches[0].line, matches[0].net_minor),
+        (1, 0, 4_000)
+    );
 }
 
 #[test]
@@ -204,7 +210,9 @@ fn given_a_foreign_code_then_not_a_receipt() {
 
 #[test]
 fn given_a_return_by_code_or_by_text_then_it_never_earns() {
-    good().but(|s| s.qr().is_return = true).is_rejected(&[ReturnReceipt]);
+    good()
+        .but(|s| s.qr().is_return = true)
+        .is_rejected(&[ReturnReceipt]);
     good()
         .but(|s| s.recognition.is_return = true)
         .is_rejected(&[ReturnReceipt]);
@@ -212,7 +220,9 @@ fn given_a_return_by_code_or_by_text_then_it_never_earns() {
 
 #[test]
 fn given_no_lines_then_no_items() {
-    good().but(|s| s.recognition.items.clear()).is_rejected(&[NoItems]);
+    good()
+        .but(|s| s.recognition.items.clear())
+        .is_rejected(&[NoItems]);
 }
 
 #[test]
@@ -224,12 +234,15 @@ fn given_goods_of_others_or_too_few_of_ours_then_no_eligible_product() {
         too_cheap.is_rejected(&[NoEligibleProduct])[0].facts["cause"],
         "below_minimum_sum"
     );
-    let too_few = good().but(|s| s.terms.products.minimum_quantity = Quantity::from_thousandths(2_000));
+    let too_few =
+        good().but(|s| s.terms.products.minimum_quantity = Quantity::from_thousandths(2_000));
     assert_eq!(
         too_few.is_rejected(&[NoEligibleProduct])[0].facts["cause"],
         "below_minimum_quantity"
     );
-    good().but(|s| s.terms.products.minimum_sum_minor = 4_000).is_accepted();
+    good()
+        .but(|s| s.terms.products.minimum_sum_minor = 4_000)
+        .is_accepted();
 }
 
 #[test]
@@ -306,20 +319,32 @@ fn given_three_accepted_today_then_the_fourth_meets_the_daily_limit() {
     let fourth = good().but(|s| s.history.accepted_today = 3);
     let reasons = fourth.is_rejected(&[DailyLimit]);
     assert_eq!(
-        (reasons[0].facts["limit"].as_str(), reasons[0].facts["day"].as_str()),
+        (
+            reasons[0].facts["limit"].as_str(),
+            reasons[0].facts["day"].as_str()
+        ),
         ("3", "2026-03-12")
     );
     let in_all = good().but(|s| {
         s.terms.limit_in_all = Some(5);
         s.history.accepted_in_all = 5;
     });
-    assert_eq!(in_all.is_rejected(&[DailyLimit])[0].facts["cause"], "in_all");
+    assert_eq!(
+        in_all.is_rejected(&[DailyLimit])[0].facts["cause"],
+        "in_all"
+    );
 }
 
 #[test]
 fn the_day_of_the_limit_is_the_day_in_kyiv() {
-    assert_eq!(kyiv_day(at("2026-03-11 22:30:00").and_utc()).to_string(), "2026-03-12");
-    assert_eq!(kyiv_day(at("2026-07-11 21:30:00").and_utc()).to_string(), "2026-07-12");
+    assert_eq!(
+        kyiv_day(at("2026-03-11 22:30:00").and_utc()).to_string(),
+        "2026-03-12"
+    );
+    assert_eq!(
+        kyiv_day(at("2026-07-11 21:30:00").and_utc()).to_string(),
+        "2026-07-12"
+    );
 }
 
 #[test]
@@ -339,9 +364,14 @@ fn given_an_earlier_claim_then_duplicate_with_the_first_receipts_id() {
 
 #[test]
 fn given_lines_that_miss_the_total_by_more_than_one_percent_then_total_mismatch() {
-    good().but(|s| s.recognition.items[1].sum_minor = 8_120).is_accepted();
+    good()
+        .but(|s| s.recognition.items[1].sum_minor = 8_120)
+        .is_accepted();
     let wrong = good().but(|s| s.recognition.items[1].sum_minor = 8_121);
-    assert_eq!(wrong.is_reviewed(&[TotalMismatch])[0].facts["lines_minor"], "12121");
+    assert_eq!(
+        wrong.is_reviewed(&[TotalMismatch])[0].facts["lines_minor"],
+        "12121"
+    );
 }
 
 #[test]
@@ -350,7 +380,10 @@ fn given_doubts_about_the_reading_then_low_confidence_names_each() {
         .but(|s| s.recognition.confidence = Confidence::from_thousandths(800))
         .is_accepted();
     let unsure = good().but(|s| s.recognition.confidence = Confidence::from_thousandths(799));
-    assert_eq!(unsure.is_reviewed(&[LowConfidence])[0].facts["threshold"], "800");
+    assert_eq!(
+        unsure.is_reviewed(&[LowConfidence])[0].facts["threshold"],
+        "800"
+    );
     good()
         .but(|s| s.recognition.confidence = Confidence::from_thousandths(400))
         .is_reviewed(&[LowConfidence]);
@@ -358,8 +391,15 @@ fn given_doubts_about_the_reading_then_low_confidence_names_each() {
         s.recognition.confidence = Confidence::from_thousandths(700);
         s.recognition.qr = QrReading::Missing;
     });
-    assert_eq!(both.is_reviewed(&[LowConfidence])[0].facts["cause"], "confidence,no_qr");
-    let anomaly = good().but(|s| s.recognition.anomalies.push(Anomaly::VatMismatch { tax: "Г".into() }));
+    assert_eq!(
+        both.is_reviewed(&[LowConfidence])[0].facts["cause"],
+        "confidence,no_qr"
+    );
+    let anomaly = good().but(|s| {
+        s.recognition
+            .anomalies
+            .push(Anomaly::VatMismatch { tax: "Г".into() })
+    });
     anomaly.is_reviewed(&[LowConfidence]);
 }
 
@@ -381,7 +421,10 @@ fn text_alone_never_pays_unless_the_campaign_says_so() {
             s.terms.allow_without_qr = allow;
         })
     };
-    assert_eq!(without(false).is_reviewed(&[LowConfidence])[0].facts["cause"], "no_qr");
+    assert_eq!(
+        without(false).is_reviewed(&[LowConfidence])[0].facts["cause"],
+        "no_qr"
+    );
     without(true).is_accepted();
     let missing = vec!["sm".to_owned()];
     let incomplete = good().but(|s| {
@@ -390,7 +433,10 @@ fn text_alone_never_pays_unless_the_campaign_says_so() {
             step: "grey".into(),
         }
     });
-    assert_eq!(incomplete.is_reviewed(&[LowConfidence])[0].facts["missing"], "sm");
+    assert_eq!(
+        incomplete.is_reviewed(&[LowConfidence])[0].facts["missing"],
+        "sm"
+    );
 }
 
 #[test]
@@ -398,10 +444,17 @@ fn given_text_that_disagrees_with_the_code_on_total_or_date_then_qr_mismatch() {
     let total = good().but(|s| s.recognition.total_minor = sure(11_900));
     assert_eq!(total.is_reviewed(&[QrMismatch])[0].facts["cause"], "total");
     let date = good().but(|s| s.recognition.purchased_at = sure(at("2026-03-11 12:00:00")));
-    assert_eq!(date.is_reviewed(&[QrMismatch])[0].facts["text_date"], "2026-03-11");
-    good().but(|s| s.recognition.total_minor = sure(12_025)).is_accepted();
+    assert_eq!(
+        date.is_reviewed(&[QrMismatch])[0].facts["text_date"],
+        "2026-03-11"
+    );
+    good()
+        .but(|s| s.recognition.total_minor = sure(12_025))
+        .is_accepted();
     let guess = Field::new(11_900, Confidence::from_thousandths(399));
-    good().but(|s| s.recognition.total_minor = Some(guess)).is_accepted();
+    good()
+        .but(|s| s.recognition.total_minor = Some(guess))
+        .is_accepted();
     let register = Anomaly::QrMismatch {
         field: "register_number".into(),
     };
@@ -412,10 +465,15 @@ fn given_text_that_disagrees_with_the_code_on_total_or_date_then_qr_mismatch() {
 
 #[test]
 fn given_a_campaign_that_does_not_run_for_this_purchase_then_campaign_inactive() {
-    good().but(|s| s.active = false).is_rejected(&[CampaignInactive]);
+    good()
+        .but(|s| s.active = false)
+        .is_rejected(&[CampaignInactive]);
     let day = |d| NaiveDate::from_ymd_opt(2026, 3, d);
     let early = good().but(|s| s.terms.starts_on = day(11));
-    assert_eq!(early.is_rejected(&[CampaignInactive])[0].facts["cause"], "before_start");
+    assert_eq!(
+        early.is_rejected(&[CampaignInactive])[0].facts["cause"],
+        "before_start"
+    );
     good()
         .but(|s| s.terms.ends_on = day(9))
         .is_rejected(&[CampaignInactive]);
@@ -432,9 +490,14 @@ fn given_a_campaign_that_does_not_run_for_this_purchase_then_campaign_inactive()
 
 #[test]
 fn given_less_budget_than_the_reward_then_budget_exhausted() {
-    good().but(|s| s.budget.today_minor = Some(100)).is_accepted();
+    good()
+        .but(|s| s.budget.today_minor = Some(100))
+        .is_accepted();
     let today = good().but(|s| s.budget.today_minor = Some(99));
-    assert_eq!(today.is_rejected(&[BudgetExhausted])[0].facts["left_minor"], "99");
+    assert_eq!(
+        today.is_rejected(&[BudgetExhausted])[0].facts["left_minor"],
+        "99"
+    );
     good()
         .but(|s| s.budget.in_all_minor = Some(0))
         .is_rejected(&[BudgetExhausted]);
@@ -503,7 +566,8 @@ fn rewards_follow_their_kind_and_their_cap() {
 
 #[test]
 fn sums_that_do_not_fit_never_pay() {
-    let huge = good().but(|s| s.recognition.items = vec![item("Дарниця", i64::MAX), item("Дарниця", i64::MAX)]);
+    let huge = good()
+        .but(|s| s.recognition.items = vec![item("Дарниця", i64::MAX), item("Дарниця", i64::MAX)]);
     let reasons = huge.is_rejected(&[TotalMismatch]);
     assert_eq!(reasons[0].facts["cause"], "sum_of_lines,overflow");
     let many = good().but(|s| {
@@ -535,7 +599,11 @@ fn decisions_and_terms_read_back_from_json() {
     let decisions = [good().decide(), good().but(|s| s.active = false).decide()];
     for decision in decisions {
         let json = serde_json::to_string(&decision).unwrap();
-        assert_eq!(serde_json::from_str::<Decision>(&json).unwrap(), decision, "{json}");
+        assert_eq!(
+            serde_json::from_str::<Decision>(&json).unwrap(),
+            decision,
+            "{json}"
+        );
     }
     let terms = CampaignTerms::default_campaign(1, 2);
     let json = serde_json::to_string(&terms).unwrap();

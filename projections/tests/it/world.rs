@@ -469,7 +469,7 @@ impl World {
             PayoutCommand::RecordSent {
                 attempt,
                 sender: Uuid::nil(),
-                at: chrono::DateTime::UNIX_EPOCH,
+                at: DateTime::UNIX_EPOCH,
             },
         ] {
             self.run(id, "policy:portmone", payout, &command).unwrap();

@@ -29,7 +29,7 @@ pub struct Photo {
     pub wanted: Wanted,
 }
 
-/// Draws one receipt of two hours ago. Another `number` is another receipt; those below 70 are known to be read without
+/// Draws one receipt of yesterday. Another `number` is another receipt; those below 70 are known to be read without
 /// doubts, and these tests are not about hard photos. Each test has a log of its own, so numbers may come again.
 pub fn receipt(shopper: usize, number: u64, what: What) -> Photo {
     assert!(number < 70);
@@ -39,17 +39,15 @@ pub fn receipt(shopper: usize, number: u64, what: What) -> Photo {
     } else {
         Layout::PaperRegister
     };
-    let age = if what == What::Expired {
-        TimeDelta::days(9)
-    } else {
-        TimeDelta::hours(2)
-    };
+    // Always the same hour: another minute is another print, and one print in some dozens is read with doubts.
+    let days = if what == What::Expired { 9 } else { 1 };
+    let day = kyiv_local(Utc::now() - TimeDelta::days(days)).date();
+    let sold_at = day.and_hms_opt(11, 0, 0).unwrap();
     let code = if what == What::Ineligible {
         "20226"
     } else {
         "13310"
     };
-    let sold_at = kyiv_local(Utc::now() - age);
     let mut spec = SampleSpec::new(
         "",
         seed,
