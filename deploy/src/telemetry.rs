@@ -56,6 +56,14 @@ impl Telemetry {
     /// See [`TelemetryError`].
     pub fn install(config: &Config, role: &'static str) -> Result<Self, TelemetryError> {
         global::set_text_map_propagator(TraceContextPropagator::new());
+        // A panic's own words may quote what it stumbled over, such as a message; the place is enough to find it.
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic
+                .location()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            tracing::error!(place, "a panic");
+        }));
         let traces = config
             .log
             .otlp_endpoint

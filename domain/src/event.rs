@@ -114,13 +114,17 @@ impl RecordedEvent {
     /// # Errors
     /// [`DecodeError`] when the payload is not of this type, which means that the log and the code disagree.
     pub fn decode<E: DomainEvent>(&self) -> Result<E, DecodeError> {
-        upcast::decode(&self.event_type, &self.event_version, &self.payload).map_err(|source| {
-            DecodeError {
-                position: self.position,
-                event_type: self.event_type.clone(),
-                event_version: self.event_version.clone(),
-                source,
-            }
+        upcast::decode(
+            &self.stream.aggregate_type,
+            &self.event_type,
+            &self.event_version,
+            &self.payload,
+        )
+        .map_err(|source| DecodeError {
+            position: self.position,
+            event_type: self.event_type.clone(),
+            event_version: self.event_version.clone(),
+            source,
         })
     }
 

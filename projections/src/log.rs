@@ -56,8 +56,13 @@ impl LogEvent {
     /// [`FoldError::Payload`].
     pub fn decode<E: DomainEvent>(&self) -> Result<E, FoldError> {
         let payload = self.payload.as_deref().ok_or(FoldError::Payload)?;
-        upcast::decode(&self.event_type, &self.event_version, payload)
-            .map_err(|_| FoldError::Payload)
+        upcast::decode(
+            &self.stream.aggregate_type,
+            &self.event_type,
+            &self.event_version,
+            payload,
+        )
+        .map_err(|_| FoldError::Payload)
     }
 
     /// The stream's id as a typed id.

@@ -95,7 +95,7 @@ fn read<A: Aggregate>(file: &Path) -> A::Event {
     let (event_type, rest) = name.split_once(".v").unwrap();
     let version = rest.strip_suffix(".json").unwrap();
     let raw: Box<RawValue> = serde_json::from_str(&text(file)).unwrap();
-    upcast::decode(event_type, version, &raw)
+    upcast::decode(A::TYPE, event_type, version, &raw)
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 

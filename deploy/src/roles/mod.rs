@@ -5,11 +5,13 @@
 
 mod checks;
 mod dead;
+mod gauges;
 mod hints;
 pub mod parts;
 mod photos;
 mod provider;
 mod reader;
+mod retention;
 mod sandbox;
 pub mod seed;
 mod sweeper;

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use super::parts::Parts;
 use super::reader::Readers;
 use super::traced::Traced;
-use super::{RoleError, Tasks, checks, hints, provider, sweeper};
+use super::{RoleError, Tasks, checks, gauges, hints, provider, retention, sweeper};
 use crate::config::Config;
 use crate::shutdown::ShutdownToken;
 use crate::telemetry::Telemetry;
@@ -119,9 +119,14 @@ pub fn worker(
     for handler in handlers {
         consume(tasks, parts, handler, ConsumerOptions::default(), shutdown);
     }
-    let (parts, token) = (Arc::clone(parts), shutdown.clone());
+    let (sweeping, token) = (Arc::clone(parts), shutdown.clone());
     tasks.spawn(async move {
-        sweeper::run(parts, token).await;
+        sweeper::run(sweeping, token).await;
+        Ok(())
+    });
+    let (keeping, token) = (Arc::clone(parts), shutdown.clone());
+    tasks.spawn(async move {
+        retention::run(keeping, token).await;
         Ok(())
     });
     Ok(())
@@ -299,6 +304,12 @@ pub fn gateway(
     shutdown: &ShutdownToken,
 ) -> Result<(), RoleError> {
     let metrics = telemetry.metrics().clone();
+    // Where `/metrics` is served, so that it shows them whatever else runs in this process.
+    let (figures, token) = (Arc::clone(parts), shutdown.clone());
+    tasks.spawn(async move {
+        gauges::run(figures, token).await;
+        Ok(())
+    });
     let mut extra = Vec::new();
     if let (Some(_), Some(secret)) = (
         &config.telegram.webhook_url,

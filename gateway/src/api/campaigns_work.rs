@@ -29,7 +29,8 @@ pub struct NewCampaign {
 
 /// Draft a campaign
 ///
-/// The id follows from the caller and the `Idempotency-Key`, so a repeat names the same campaign.
+/// The first campaign is the one that receipts take part in. The id of any other follows from the caller and the
+/// `Idempotency-Key`, so a repeat names the same campaign.
 #[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns", request_body = NewCampaign,
     responses((status = 201, description = "The draft.", body = Created)),
     security(("api_key" = ["admin"])))]
@@ -38,7 +39,13 @@ pub async fn draft_campaign(
     State(gateway): State<Gateway>,
     Json(body): Json<NewCampaign>,
 ) -> Answer<Response> {
-    let id = CampaignId::derived("api_campaign", write.intention());
+    // The campaign that receipts take part in has a fixed id; the first draft, and a repeat of it, is that one.
+    let (running, known) = gateway.app.active_campaign().await?;
+    let id = if known.version == 0 || known.name == body.name {
+        running
+    } else {
+        CampaignId::derived("api_campaign", write.intention())
+    };
     let done = gateway
         .app
         .draft_campaign(id, body.name, body.terms.into_domain()?, &write.context)

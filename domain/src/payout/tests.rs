@@ -1,0 +1,292 @@
+//! Every way that a payout can go, and none that it must not.
+#![allow(clippy::unwrap_used, reason = "tests")]
+use proptest::prelude::*;
+
+use super::*;
+use crate::money::Currency;
+
+fn request() -> PayoutCommand {
+    let user_id = UserId::derived("t", "u");
+    PayoutCommand::Request {
+        user_id,
+        wallet_id: WalletId {
+            user: user_id,
+            currency: Currency::Uah,
+        },
+        amount: Money::new(100, Currency::Uah),
+        destination: Sealed::from_sealed("v1.k.x".into()),
+        operator: Operator::Kyivstar,
+        provider: ProviderName::Portmone,
+        receipt_id: None,
+        hold_id: HoldId::derived("t", "h"),
+    }
+}
+fn run(payout: &mut Payout, command: &PayoutCommand) -> Result<usize, Rejection> {
+    let events = payout.decide(command)?;
+    let count = events.len();
+    events.into_iter().for_each(|e| payout.evolve(e));
+    Ok(count)
+}
+fn given(commands: &[PayoutCommand]) -> Payout {
+    let mut payout = Payout::default();
+    for command in commands {
+        run(&mut payout, command).unwrap();
+    }
+    payout
+}
+fn created(attempt: u32) -> PayoutCommand {
+    PayoutCommand::RecordCreated {
+        attempt,
+        bill_id: format!("b{attempt}"),
+    }
+}
+fn sent(attempt: u32) -> PayoutCommand {
+    PayoutCommand::RecordSent {
+        attempt,
+        sender: Uuid::nil(),
+        at: DateTime::UNIX_EPOCH,
+    }
+}
+fn unknown(attempt: u32) -> PayoutCommand {
+    PayoutCommand::RecordUnknown {
+        attempt,
+        reason: "timeout".into(),
+    }
+}
+fn failed(attempt: u32, is_final: bool) -> PayoutCommand {
+    PayoutCommand::Fail {
+        attempt,
+        when: FailedWhen::AfterSending {
+            sender: Uuid::nil(),
+        },
+        code: "p001".into(),
+        is_final,
+        retry_at: None,
+    }
+}
+fn succeed(bill: &str) -> PayoutCommand {
+    PayoutCommand::Succeed {
+        bill_id: bill.into(),
+        paid_at: None,
+    }
+}
+
+#[test]
+fn a_payout_goes_from_hold_to_success() {
+    let payout = given(&[request(), created(1), sent(1), succeed("b1")]);
+    assert_eq!(payout.state, PayoutState::Succeeded);
+}
+
+#[test]
+fn paying_is_refused_before_a_bill_exists_and_twice() {
+    assert!(run(&mut given(&[request()]), &sent(1)).is_err());
+    assert!(run(&mut given(&[request(), created(1), sent(1)]), &sent(1)).is_err());
+}
+
+#[test]
+fn success_with_another_bill_is_refused() {
+    assert!(
+        run(
+            &mut given(&[request(), created(1), sent(1)]),
+            &succeed("other")
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn an_unknown_payout_ends_only_by_proof() {
+    let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
+    assert!(run(&mut payout, &created(1)).is_err());
+    assert!(run(&mut payout, &sent(1)).is_err());
+    assert_eq!(run(&mut payout, &succeed("b1")), Ok(1));
+}
+
+#[test]
+fn the_same_bill_is_paid_again_only_on_purpose_and_only_while_unknown() {
+    let again = PayoutCommand::RecordSentAgain {
+        attempt: 1,
+        sender: Uuid::from_u128(2),
+        at: DateTime::UNIX_EPOCH,
+    };
+    let mut payout = given(&[request(), created(1), sent(1)]);
+    assert!(run(&mut payout, &again).is_err());
+    run(&mut payout, &unknown(1)).unwrap();
+    run(&mut payout, &again).unwrap();
+    assert_eq!(
+        (payout.state, payout.sender),
+        (PayoutState::Sent, Some(Uuid::from_u128(2)))
+    );
+    assert_eq!(payout.bill_id.as_deref(), Some("b1"));
+}
+
+#[test]
+fn a_proven_failure_starts_the_next_attempt_and_old_answers_are_refused() {
+    let mut payout = given(&[request(), created(1), sent(1), failed(1, false)]);
+    assert_eq!((payout.state, payout.attempt), (PayoutState::Held, 2));
+    assert!(run(&mut payout, &succeed("b1")).is_err());
+    assert!(run(&mut payout, &unknown(1)).is_err());
+    run(&mut payout, &created(2)).unwrap();
+}
+
+#[test]
+fn a_failure_decided_on_an_earlier_state_is_refused() {
+    let failed_when = |when| PayoutCommand::Fail {
+        attempt: 1,
+        when,
+        code: "busy".into(),
+        is_final: false,
+        retry_at: None,
+    };
+    let other = FailedWhen::AfterSending {
+        sender: Uuid::from_u128(9),
+    };
+    // Another worker has a bill, or is paying, or does not know: a failed try to make a bill proves nothing.
+    for steps in [
+        vec![request(), created(1)],
+        vec![request(), created(1), sent(1)],
+        vec![request(), created(1), sent(1), unknown(1)],
+    ] {
+        assert!(
+            given(&steps)
+                .decide(&failed_when(FailedWhen::BeforeBill))
+                .is_err()
+        );
+        assert!(given(&steps).decide(&failed_when(other)).is_err());
+    }
+    let sending = given(&[request(), created(1), sent(1)]);
+    assert!(
+        sending
+            .decide(&failed_when(FailedWhen::BeforeSending))
+            .is_err()
+    );
+    assert!(
+        given(&[request()])
+            .decide(&failed_when(FailedWhen::BeforeBill))
+            .is_ok()
+    );
+    assert!(
+        given(&[request(), created(1)])
+            .decide(&failed_when(FailedWhen::BeforeSending))
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_terminal_state_never_changes() {
+    for end in [succeed("b1"), failed(1, true)] {
+        let payout = given(&[request(), created(1), sent(1), end]);
+        for command in [
+            created(1),
+            sent(1),
+            unknown(1),
+            failed(1, true),
+            succeed("b2"),
+        ] {
+            assert!(
+                payout.decide(&command).is_err(),
+                "{command:?} in {:?}",
+                payout.state
+            );
+        }
+    }
+}
+
+#[test]
+fn the_same_request_twice_is_one_payout_and_another_body_is_a_conflict() {
+    let mut payout = given(&[request()]);
+    assert_eq!(run(&mut payout, &request()), Ok(0));
+    let PayoutCommand::Request {
+        user_id,
+        wallet_id,
+        destination,
+        operator,
+        provider,
+        receipt_id,
+        hold_id,
+        ..
+    } = request()
+    else {
+        return;
+    };
+    let amount = Money::new(101, Currency::Uah);
+    let other = PayoutCommand::Request {
+        user_id,
+        wallet_id,
+        amount,
+        destination,
+        operator,
+        provider,
+        receipt_id,
+        hold_id,
+    };
+    assert_eq!(
+        run(&mut payout, &other).unwrap_err().code,
+        "idempotency_conflict"
+    );
+}
+
+#[test]
+fn a_person_ends_an_unknown_payout_with_a_reason_and_no_other() {
+    let decide = |paid, reason: &str| PayoutCommand::DecideReview {
+        paid,
+        reason: reason.into(),
+    };
+    let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
+    assert_eq!(
+        run(&mut payout, &decide(true, " ")).unwrap_err().code,
+        "review_reason_required"
+    );
+    assert_eq!(
+        run(&mut payout, &decide(true, "the provider's statement")),
+        Ok(2)
+    );
+    assert_eq!(payout.state, PayoutState::Succeeded);
+    let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
+    assert_eq!(
+        run(&mut payout, &decide(false, "the provider's statement")),
+        Ok(2)
+    );
+    assert_eq!(payout.state, PayoutState::Failed);
+    assert!(
+        run(
+            &mut given(&[request(), created(1), sent(1)]),
+            &decide(true, "x")
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn a_long_provider_text_is_cut_at_a_character() {
+    assert_eq!(bounded("ї".repeat(150)).chars().count(), 100);
+}
+
+proptest! {
+    #[test]
+    fn money_leaves_at_most_once_whatever_arrives(steps in prop::collection::vec((0..6_u8, 1..4_u32), 0..40)) {
+        let mut payout = given(&[request()]);
+        let (mut successes, mut sends_since_failure) = (0, 0);
+        for (kind, attempt) in steps {
+            let command = match kind {
+                0 => created(attempt),
+                1 => sent(attempt),
+                2 => unknown(attempt),
+                3 => failed(attempt, attempt == 3),
+                4 => succeed(&format!("b{attempt}")),
+                _ => PayoutCommand::SendToReview { reason: "r".into() },
+            };
+            let Ok(events) = payout.decide(&command) else { continue };
+            for event in events {
+                match &event {
+                    PayoutEvent::PayoutSent { .. } => sends_since_failure += 1,
+                    PayoutEvent::PayoutFailed { .. } => sends_since_failure = 0,
+                    PayoutEvent::PayoutSucceeded { .. } => successes += 1,
+                    _ => {}
+                }
+                payout.evolve(event);
+            }
+            prop_assert!(successes <= 1 && sends_since_failure <= 1);
+        }
+    }
+}
