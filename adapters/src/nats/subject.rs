@@ -58,3 +58,52 @@ pub(super) fn event_headers(event: &RecordedEvent) -> HeaderMap {
     }
     headers
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::collections::BTreeMap;
+
+    use chrono::DateTime;
+    use kvit_domain::event::StreamId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_message_carries_place_trace_and_correlation_of_its_event() {
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let event = RecordedEvent {
+            position: 7,
+            event_id: Uuid::from_u128(1),
+            stream: StreamId::new("receipt", "r-1"),
+            sequence: 1,
+            event_type: "ReceiptSubmitted".to_owned(),
+            event_version: "1".to_owned(),
+            payload: serde_json::value::to_raw_value(&()).unwrap(),
+            metadata: BTreeMap::from([
+                (metadata::TRACEPARENT.to_owned(), trace.to_owned()),
+                // Somebody's correlation id that cannot be a header is left out and stops nothing.
+                (
+                    metadata::CORRELATION_ID.to_owned(),
+                    "two\r\nlines".to_owned(),
+                ),
+            ]),
+            recorded_at: DateTime::UNIX_EPOCH,
+            hash: String::new(),
+        };
+        let headers = event_headers(&event);
+        let header = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());
+        assert_eq!(header(TRACEPARENT).as_deref(), Some(trace));
+        assert_eq!(header(POSITION).as_deref(), Some("7"));
+        assert_eq!(
+            header(NATS_EXPECTED_LAST_SEQUENCE.as_ref()).as_deref(),
+            Some("6")
+        );
+        assert_eq!(header(CORRELATION_ID), None);
+        assert_eq!(
+            event_subject(&event),
+            "kvit.events.receipt.ReceiptSubmitted.r-1"
+        );
+    }
+}
