@@ -10,7 +10,7 @@ use crate::aggregate::{Decide, aggregate};
 use crate::ids::{CampaignId, ReceiptId, TransactionId, UserId};
 use crate::money::Money;
 use crate::recognition::{Confidence, Field, Recognition};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, required_reason};
 use crate::rules::{LineMatch, Reason};
 
 /// A photo in object storage.
@@ -431,7 +431,7 @@ impl Decide for Receipt {
             } => match self.state {
                 S::InReview if self.recognition.is_some() => Ok(vec![E::FieldsCorrected {
                     corrections,
-                    reason: required(reason)?,
+                    reason: required_reason(reason)?,
                 }]),
                 _ => Err(self.refuse("corrected")),
             },
@@ -465,7 +465,7 @@ impl Decide for Receipt {
                 Ok(vec![
                     E::ReviewDecided {
                         verdict,
-                        reason: required(reason)?,
+                        reason: required_reason(reason)?,
                     },
                     outcome,
                 ])
@@ -492,16 +492,6 @@ impl Decide for Receipt {
             },
         }
     }
-}
-
-fn required(reason: String) -> Result<String, Rejection> {
-    if reason.trim().is_empty() || reason.len() > 500 {
-        return Err(Rejection::new(
-            "review_reason_required",
-            "say why, in at most 500 bytes",
-        ));
-    }
-    Ok(reason)
 }
 
 aggregate!(

@@ -43,6 +43,20 @@ impl Rejection {
     }
 }
 
+/// A reason that a person gives for what they decide.
+///
+/// # Errors
+/// `review_reason_required` when it says nothing, or more than 500 bytes.
+pub(crate) fn required_reason(reason: String) -> Result<String, Rejection> {
+    if reason.trim().is_empty() || reason.len() > 500 {
+        return Err(Rejection::new(
+            "review_reason_required",
+            "say why, in at most 500 bytes",
+        ));
+    }
+    Ok(reason)
+}
+
 /// Every code with its meaning; append only, a code is never reused for something else.
 pub const CODES: &[(&str, &str)] = &[
     (

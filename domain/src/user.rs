@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Decide, aggregate};
 use crate::phone::Operator;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, required_reason};
 use crate::sealed::Sealed;
 
 /// A language of the bot.
@@ -262,13 +262,13 @@ impl Decide for User {
             ),
             C::Ban { reason } => one(
                 E::Banned {
-                    reason: required(reason)?,
+                    reason: required_reason(reason)?,
                 },
                 !self.banned,
             ),
             C::Unban { reason } => one(
                 E::Unbanned {
-                    reason: required(reason)?,
+                    reason: required_reason(reason)?,
                 },
                 self.banned,
             ),
@@ -277,16 +277,6 @@ impl Decide for User {
             C::Forget {} => one(E::Forgotten {}, !self.forgotten),
         })
     }
-}
-
-fn required(reason: String) -> Result<String, Rejection> {
-    if reason.trim().is_empty() || reason.len() > 500 {
-        return Err(Rejection::new(
-            "review_reason_required",
-            "say why, in at most 500 bytes",
-        ));
-    }
-    Ok(reason)
 }
 
 aggregate!(

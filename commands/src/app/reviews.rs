@@ -3,7 +3,6 @@
 use kvit_domain::ids::{ReceiptId, UserId};
 use kvit_domain::matching::{CatalogueView, match_item};
 use kvit_domain::money::Money;
-use kvit_domain::quantity::Quantity;
 use kvit_domain::receipt::{
     CampaignVersion, Corrections, Receipt, ReceiptCommand, ReceiptState, Verdict,
 };
@@ -159,7 +158,7 @@ fn reward_for(
             net_minor,
         });
     }
-    let units = Quantity::from_thousandths(thousandths).thousandths() / 1_000;
+    let units = thousandths / 1_000;
     let reward = terms
         .reward
         .amount(units, price_minor, terms.currency)

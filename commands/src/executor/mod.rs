@@ -326,11 +326,9 @@ where
         .await;
     match appended {
         Ok(Appended::Stored {
-            first,
-            last,
-            recorded_at,
+            last, recorded_at, ..
         }) => {
-            slot.committed(first, last, recorded_at);
+            slot.committed(last, recorded_at);
             Ok(Some(
                 decided.into_iter().map(|seen| slot.answer(seen)).collect(),
             ))

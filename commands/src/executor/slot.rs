@@ -293,12 +293,7 @@ impl<A: Decide> Slot<A> {
     }
 
     /// The pending events are in the log, the last of them not after `last`.
-    pub(super) fn committed(
-        &mut self,
-        _first: Position,
-        last: Position,
-        recorded_at: DateTime<Utc>,
-    ) {
+    pub(super) fn committed(&mut self, last: Position, recorded_at: DateTime<Utc>) {
         if let Some(loaded) = &mut self.loaded {
             loaded.position = last;
             loaded.recorded_at = Some(recorded_at);
@@ -313,14 +308,9 @@ impl<A: Decide> Slot<A> {
     }
 
     /// As [`Slot::committed`], for a slot that may have had no part in the append.
-    pub(super) fn committed_if_pending(
-        &mut self,
-        first: Position,
-        last: Position,
-        recorded_at: DateTime<Utc>,
-    ) {
+    pub(super) fn committed_if_pending(&mut self, last: Position, recorded_at: DateTime<Utc>) {
         if !self.pending.is_empty() {
-            self.committed(first, last, recorded_at);
+            self.committed(last, recorded_at);
         }
     }
 

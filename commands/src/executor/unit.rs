@@ -247,11 +247,9 @@ impl Executor {
         }
         match inner.log.append(Append { streams: parts }).await {
             Ok(Appended::Stored {
-                first,
-                last,
-                recorded_at,
+                last, recorded_at, ..
             }) => {
-                finish(&mut slots, Some((first, last, recorded_at)), inner).await?;
+                finish(&mut slots, Some((last, recorded_at)), inner).await?;
                 Ok(Some(Committed {
                     value: Some(value),
                     position: last,
@@ -298,13 +296,11 @@ async fn remember(
     }
     match inner.log.append(Append { streams: parts }).await {
         Ok(Appended::Stored {
-            first,
-            last,
-            recorded_at,
+            last, recorded_at, ..
         }) => {
             slots
                 .values_mut()
-                .for_each(|slot| slot.committed(first, last, recorded_at));
+                .for_each(|slot| slot.committed(last, recorded_at));
             Ok(true)
         }
         Ok(Appended::Conflict { .. }) => {
@@ -322,13 +318,13 @@ async fn remember(
 /// somebody else had extended any of the streams meanwhile.
 async fn finish(
     slots: &mut BTreeMap<StreamId, Box<dyn Locked>>,
-    stored: Option<(Position, Position, DateTime<Utc>)>,
+    stored: Option<(Position, DateTime<Utc>)>,
     inner: &Inner,
 ) -> Result<bool, CommandError> {
-    if let Some((first, last, recorded_at)) = stored {
+    if let Some((last, recorded_at)) = stored {
         slots
             .values_mut()
-            .for_each(|slot| slot.committed(first, last, recorded_at));
+            .for_each(|slot| slot.committed(last, recorded_at));
         return Ok(false);
     }
     let mut stale = false;
@@ -373,7 +369,7 @@ trait Locked: Send {
     fn as_any_mut(&mut self) -> &mut dyn Any;
     fn recall(&self, context: &Context, digest: CommandDigest) -> Option<Seen>;
     fn part(&self, stream: &StreamId) -> Option<StreamAppend>;
-    fn committed(&mut self, first: Position, last: Position, recorded_at: DateTime<Utc>);
+    fn committed(&mut self, last: Position, recorded_at: DateTime<Utc>);
     fn forget(&mut self);
     fn position(&self) -> Position;
     async fn refusal_part(
@@ -409,8 +405,8 @@ where
     fn part(&self, stream: &StreamId) -> Option<StreamAppend> {
         self.0.part(stream)
     }
-    fn committed(&mut self, first: Position, last: Position, recorded_at: DateTime<Utc>) {
-        self.0.committed_if_pending(first, last, recorded_at);
+    fn committed(&mut self, last: Position, recorded_at: DateTime<Utc>) {
+        self.0.committed_if_pending(last, recorded_at);
     }
     fn forget(&mut self) {
         self.0.forget();

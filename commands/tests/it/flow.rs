@@ -165,6 +165,17 @@ async fn a_photo_that_cannot_be_read_is_rejected_as_unreadable() {
 }
 
 #[tokio::test]
+async fn a_photo_that_takes_the_reader_down_every_time_still_gets_its_answer() {
+    let mut world = World::new().await;
+    let user = world.shopper(1).await;
+    let id = send(&world, user, "101", "m1").await;
+    world.give_up("reading", "ReceiptSubmitted").await;
+    world.settle().await;
+    assert_eq!(world.count("ReceiptRecognised"), 0);
+    assert_eq!(reasons(&world, id).await, [ReasonCode::Unreadable]);
+}
+
+#[tokio::test]
 async fn a_receipt_without_a_qr_code_waits_for_a_person_whose_yes_pays() {
     let mut world = World::new().await;
     let user = world.shopper(1).await;

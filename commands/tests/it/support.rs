@@ -427,6 +427,22 @@ impl World {
         }
     }
 
+    /// What a consumer does with the first event of this name that the policy could never handle.
+    pub async fn give_up(&self, policy: &str, event_type: &str) {
+        let event = self
+            .log
+            .all()
+            .into_iter()
+            .find(|event| event.event_type == event_type)
+            .unwrap();
+        let policy = self
+            .policies
+            .iter()
+            .find(|known| known.name() == policy)
+            .unwrap();
+        policy.give_up(&event).await.unwrap();
+    }
+
     pub fn count(&self, event_type: &str) -> usize {
         self.log
             .all()
