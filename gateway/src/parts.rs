@@ -35,8 +35,6 @@ pub struct Settings {
     pub request_time_max: Duration,
     /// Requests in work at once; more are refused.
     pub in_work_max: usize,
-    /// Name of a day's zone in reports.
-    pub zone: chrono_tz::Tz,
 }
 
 impl Default for Settings {
@@ -48,7 +46,6 @@ impl Default for Settings {
             at_least_wait_max: Duration::from_secs(5),
             request_time_max: Duration::from_secs(30),
             in_work_max: 512,
-            zone: chrono_tz::Europe::Kyiv,
         }
     }
 }

@@ -30,6 +30,7 @@ struct Recorder {
     seen: Mutex<Vec<(StreamId, i64)>>,
     tries: Mutex<HashMap<Position, usize>>,
     running: Mutex<Vec<StreamId>>,
+    given_up: Mutex<Vec<Position>>,
 }
 
 impl Recorder {
@@ -43,6 +44,7 @@ impl Recorder {
             seen: Mutex::default(),
             tries: Mutex::default(),
             running: Mutex::default(),
+            given_up: Mutex::default(),
         }
     }
 
@@ -72,6 +74,11 @@ impl EventHandler for Recorder {
 
     fn defers(&self) -> bool {
         self.defers
+    }
+
+    async fn give_up(&self, event: &RecordedEvent) -> Result<(), HandlerFault> {
+        self.given_up.lock().unwrap().push(event.position);
+        Ok(())
     }
 
     async fn handle(&self, event: &RecordedEvent) -> Result<Handled, HandlerFault> {
@@ -374,6 +381,9 @@ async fn what_cannot_be_handled_becomes_a_dead_letter_and_can_be_tried_again_or_
         handler.seen().len() == 5
     })
     .await;
+    let mut given_up = handler.given_up.lock().unwrap().clone();
+    given_up.sort_unstable();
+    assert_eq!(given_up, [1, 3, 5], "the handler had its last word on each");
     let list = letters.list(0, 10).await.unwrap();
     let poison = list
         .iter()

@@ -274,7 +274,7 @@ settings! {
     OCR_MANUAL_REVIEW_THRESHOLD = Setting::new(READING, "OCR_MANUAL_REVIEW_THRESHOLD", Kind::Thousandths { min: 0, max: 1_000 }, Some("0.4"),
         "From this confidence on a person looks; below it the receipt counts as unreadable.");
     OCR_TOTALS_TOLERANCE_PERCENT = Setting::new(READING, "OCR_TOTALS_TOLERANCE_PERCENT", Kind::Thousandths { min: 0, max: 50_000 }, Some("1"),
-        "By how many percent the sum of the lines may differ from the total.");
+        "By how many percent the sum of the lines may differ from the total. Not used yet: the reader allows 1 %.");
 
     LOG_LEVEL = Setting::new(SEEING, "LOG_LEVEL", Kind::LogFilter, Some("info"),
         "`error`, `warn`, `info`, `debug` or `trace`; also by module, as in `info,kvit=debug`.");

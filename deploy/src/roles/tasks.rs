@@ -341,7 +341,6 @@ pub fn gateway(
         settings: kvit_gateway::Settings {
             bootstrap_key: secret(&config.http.bootstrap_api_key),
             portmone_webhook_token: secret(&config.portmone.webhook_token),
-            zone: config.timezone,
             metrics_need_key: config.http.metrics_need_key,
             ..kvit_gateway::Settings::default()
         },
