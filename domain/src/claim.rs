@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Decide, aggregate};
 use crate::ids::{ReceiptId, UserId};
+use crate::ledger::ProviderName;
 use crate::rejection::Rejection;
 
 macro_rules! claim {
@@ -87,6 +88,86 @@ claim!(
 claim!(
     /// The bytes of a photo; the stream's id is their SHA-256 in hex.
     Image, ImageEvent, ImageCommand, "image"
+);
+
+/// A provider's object, such as its payment: it belongs to one operation of ours and to no other.
+/// The stream's id is derived from provider, kind and the provider's id.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ProviderObject {
+    /// Our operation.
+    pub operation: Option<String>,
+}
+
+/// What happened to a provider's object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProviderObjectEvent {
+    /// It belongs to this operation, for ever.
+    ObjectClaimed {
+        /// The provider.
+        provider: ProviderName,
+        /// The provider's id.
+        object_id: String,
+        /// Our operation, such as `payment:<id>`.
+        operation: String,
+    },
+}
+
+/// What can be asked of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields as in the event")]
+pub enum ProviderObjectCommand {
+    Claim {
+        provider: ProviderName,
+        object_id: String,
+        operation: String,
+    },
+}
+
+/// The id of the stream of a provider's object.
+#[must_use]
+pub fn provider_object_id(provider: ProviderName, kind: &str, object_id: &str) -> String {
+    let text = format!("{}\u{1f}{kind}\u{1f}{object_id}", provider.code());
+    crate::ids::TransactionId::derived("provider_object", &text).to_string()
+}
+
+impl ProviderObject {
+    fn evolve(&mut self, event: ProviderObjectEvent) {
+        let ProviderObjectEvent::ObjectClaimed { operation, .. } = event;
+        self.operation = Some(operation);
+    }
+}
+
+impl Decide for ProviderObject {
+    fn decide(
+        &self,
+        command: &ProviderObjectCommand,
+    ) -> Result<Vec<ProviderObjectEvent>, Rejection> {
+        let ProviderObjectCommand::Claim {
+            provider,
+            object_id,
+            operation,
+        } = command.clone();
+        match &self.operation {
+            None => Ok(vec![ProviderObjectEvent::ObjectClaimed {
+                provider,
+                object_id,
+                operation,
+            }]),
+            Some(known) if *known == operation => Ok(vec![]),
+            Some(known) => Err(Rejection::new(
+                "already_exists",
+                "the provider's object belongs to another operation",
+            )
+            .with("operation", known)),
+        }
+    }
+}
+
+aggregate!(
+    ProviderObject,
+    "provider_object",
+    ProviderObjectCommand,
+    ProviderObjectEvent { ObjectClaimed }
 );
 
 #[cfg(test)]

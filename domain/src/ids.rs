@@ -64,6 +64,22 @@ id!(
     PayoutId
 );
 id!(
+    /// A payment: money that somebody pays in.
+    PaymentId
+);
+id!(
+    /// A refund of a payment.
+    RefundId
+);
+id!(
+    /// A transfer between two wallets.
+    TransferId
+);
+id!(
+    /// A proposed correction of a wallet.
+    AdjustmentId
+);
+id!(
     /// A paid job.
     JobId
 );

@@ -14,7 +14,7 @@ use crate::rejection::Rejection;
 pub const LEGS_MAX: usize = 100;
 
 /// Side of a leg, and the side on which an account grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// Left.
@@ -35,18 +35,26 @@ impl Side {
 }
 
 /// A payment provider with accounts in our books.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProviderName {
     /// Portmone.
     Portmone,
     /// YooKassa.
     Yookassa,
+    /// Telegram, for Stars.
+    Telegram,
 }
 
 impl ProviderName {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Portmone, Self::Yookassa];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Portmone, Self::Yookassa, Self::Telegram];
+
+    /// The provider of this name.
+    #[must_use]
+    pub fn by_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|provider| provider.code() == code)
+    }
 
     /// The name in account names, events and metrics.
     #[must_use]
@@ -54,12 +62,40 @@ impl ProviderName {
         match self {
             Self::Portmone => "portmone",
             Self::Yookassa => "yookassa",
+            Self::Telegram => "telegram",
         }
     }
 }
 
-/// An account of the chart (ledger specification, section 3). Prints and reads as its name.
+/// The kinds of account. The ledger has no equity: what the operator puts in comes through the bank account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountKind {
+    /// What the operator has.
+    Asset,
+    /// What the operator owes.
+    Liability,
+    /// What the operator earns.
+    Revenue,
+    /// What the operator spends.
+    Expense,
+}
+
+impl AccountKind {
+    /// The name in tables, answers and exports.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Asset => "asset",
+            Self::Liability => "liability",
+            Self::Revenue => "revenue",
+            Self::Expense => "expense",
+        }
+    }
+}
+
+/// An account of the chart. Prints and reads as its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Account {
     /// What the operator owes a user: liability.
@@ -78,20 +114,68 @@ pub enum Account {
     RefundsPayable,
     /// Money that cannot be matched yet: liability.
     Suspense(ProviderName),
+    /// Between the two steps of a transfer: liability, zero at rest.
+    TransfersClearing,
+    /// What users owe because a provider gave money back that they had spent: asset.
+    UsersReceivable,
+    /// The operator's position in each currency after exchanges: asset, may be on either side.
+    Exchange,
+    /// Corrections by people: expense.
+    Adjustments,
+    /// The operator's bank account, where providers settle: asset.
+    Bank,
 }
 
 impl Account {
+    /// The accounts that are the same for every provider.
+    const FIXED: [Self; 8] = [
+        Self::BonusExpense,
+        Self::JobsRevenue,
+        Self::RefundsPayable,
+        Self::TransfersClearing,
+        Self::UsersReceivable,
+        Self::Exchange,
+        Self::Adjustments,
+        Self::Bank,
+    ];
+
+    /// The chart: every account but the wallets.
+    pub fn chart() -> impl Iterator<Item = Self> {
+        let per_provider = ProviderName::ALL.into_iter().flat_map(|p| {
+            [
+                Self::PaymentsClearing(p),
+                Self::PayoutsClearing(p),
+                Self::Fees(p),
+                Self::Suspense(p),
+            ]
+        });
+        Self::FIXED.into_iter().chain(per_provider)
+    }
+
+    /// What kind of account it is.
+    #[must_use]
+    pub const fn kind(self) -> AccountKind {
+        match self {
+            Self::PaymentsClearing(_)
+            | Self::PayoutsClearing(_)
+            | Self::UsersReceivable
+            | Self::Exchange
+            | Self::Bank => AccountKind::Asset,
+            Self::BonusExpense | Self::Fees(_) | Self::Adjustments => AccountKind::Expense,
+            Self::Wallet(_)
+            | Self::RefundsPayable
+            | Self::Suspense(_)
+            | Self::TransfersClearing => AccountKind::Liability,
+            Self::JobsRevenue => AccountKind::Revenue,
+        }
+    }
+
     /// The side on which the account grows: debit for assets and expenses, credit for liabilities and revenue.
     #[must_use]
     pub const fn normal_side(self) -> Side {
-        match self {
-            Self::BonusExpense
-            | Self::PaymentsClearing(_)
-            | Self::PayoutsClearing(_)
-            | Self::Fees(_) => Side::Debit,
-            Self::Wallet(_) | Self::JobsRevenue | Self::RefundsPayable | Self::Suspense(_) => {
-                Side::Credit
-            }
+        match self.kind() {
+            AccountKind::Asset | AccountKind::Expense => Side::Debit,
+            AccountKind::Liability | AccountKind::Revenue => Side::Credit,
         }
     }
 }
@@ -107,6 +191,11 @@ impl fmt::Display for Account {
             Self::JobsRevenue => f.write_str("jobs:revenue"),
             Self::RefundsPayable => f.write_str("refunds:payable"),
             Self::Suspense(p) => write!(f, "suspense:{}", p.code()),
+            Self::TransfersClearing => f.write_str("transfers:clearing"),
+            Self::UsersReceivable => f.write_str("users:receivable"),
+            Self::Exchange => f.write_str("fx:exchange"),
+            Self::Adjustments => f.write_str("adjustments:expense"),
+            Self::Bank => f.write_str("bank:settlement"),
         }
     }
 }
@@ -123,18 +212,7 @@ impl FromStr for Account {
         if let Some(wallet) = text.strip_prefix("wallet:") {
             return wallet.parse().map(Self::Wallet).map_err(|_| AccountError);
         }
-        let fixed = [Self::BonusExpense, Self::JobsRevenue, Self::RefundsPayable];
-        let per_provider = ProviderName::ALL.into_iter().flat_map(|p| {
-            [
-                Self::PaymentsClearing(p),
-                Self::PayoutsClearing(p),
-                Self::Fees(p),
-                Self::Suspense(p),
-            ]
-        });
-        fixed
-            .into_iter()
-            .chain(per_provider)
+        Self::chart()
             .find(|a| a.to_string() == text)
             .ok_or(AccountError)
     }
@@ -183,8 +261,16 @@ pub enum TransactionKind {
     Adjustment,
     /// Between two wallets.
     Transfer,
-    /// The opposite of an earlier transaction.
+    /// The opposite of an earlier transaction, or of a part of it.
     Reversal,
+    /// Between two currencies of one person.
+    Conversion,
+    /// A provider's fee.
+    Fee,
+    /// A provider's settlement to the bank.
+    Settlement,
+    /// Money that arrived and cannot be matched yet, or has been matched now.
+    Suspense,
 }
 
 /// A balanced set of legs. Immutable once posted.
@@ -322,14 +408,12 @@ impl Transaction {
     /// The same legs with their sides exchanged.
     #[must_use]
     pub fn reversed(&self, id: TransactionId, value_date: NaiveDate) -> Self {
-        let legs = self
-            .legs
-            .iter()
-            .map(|leg| Leg {
-                side: leg.side.opposite(),
-                ..*leg
-            })
-            .collect();
+        self.undone_by(id, opposite(&self.legs), value_date)
+    }
+
+    /// The reversal of this transaction with these legs.
+    #[must_use]
+    pub fn undone_by(&self, id: TransactionId, legs: Vec<Leg>, value_date: NaiveDate) -> Self {
         Self {
             id,
             kind: TransactionKind::Reversal,
@@ -339,6 +423,17 @@ impl Transaction {
             description: self.description.clone(),
         }
     }
+}
+
+/// The legs with their sides exchanged.
+#[must_use]
+pub fn opposite(legs: &[Leg]) -> Vec<Leg> {
+    legs.iter()
+        .map(|leg| Leg {
+            side: leg.side.opposite(),
+            ..*leg
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -373,21 +468,7 @@ mod tests {
 
     #[test]
     fn every_account_reads_back_from_its_name() {
-        let mut accounts = vec![
-            wallet(),
-            Account::BonusExpense,
-            Account::JobsRevenue,
-            Account::RefundsPayable,
-        ];
-        for p in ProviderName::ALL {
-            accounts.extend([
-                Account::PaymentsClearing(p),
-                Account::PayoutsClearing(p),
-                Account::Fees(p),
-                Account::Suspense(p),
-            ]);
-        }
-        for account in accounts {
+        for account in Account::chart().chain([wallet()]) {
             assert_eq!(account.to_string().parse::<Account>().unwrap(), account);
         }
         assert!("wallet:nobody:UAH".parse::<Account>().is_err());

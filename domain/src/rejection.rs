@@ -124,6 +124,42 @@ pub const CODES: &[(&str, &str)] = &[
         "A capture is larger than what is left of the hold.",
     ),
     ("already_reversed", "The transaction was reversed before."),
+    (
+        "reversal_exceeded",
+        "A partial reversal undoes more than what is left of the transaction.",
+    ),
+    (
+        "refund_exceeded",
+        "The refund, with those before it, is larger than the payment.",
+    ),
+    (
+        "refund_not_possible",
+        "The payment cannot be refunded: it has not succeeded, or is too old.",
+    ),
+    (
+        "four_eyes_required",
+        "Another person than the one who proposed it must decide.",
+    ),
+    (
+        "period_closed",
+        "The value date lies in a closed period; correct it in the open one.",
+    ),
+    (
+        "quote_expired",
+        "The exchange rate is not valid any more; ask for a new quote.",
+    ),
+    (
+        "provider_stopped",
+        "Payments through this provider are stopped for now.",
+    ),
+    (
+        "provider_not_configured",
+        "The provider is not set up on this platform.",
+    ),
+    (
+        "bulk_refused",
+        "One command of an atomic bulk was refused, so none was done.",
+    ),
     ("quota_exceeded", "A limit would be exceeded."),
     (
         "payload_too_large",

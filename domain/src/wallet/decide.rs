@@ -1,9 +1,11 @@
-//! The laws of a wallet (ledger specification, section 3) as one pure decision.
+//! The laws of a wallet as one pure decision.
 
-use super::{HoldState, Wallet, WalletCommand, WalletEvent};
+use chrono::NaiveDate;
+
+use super::{Booked, HoldState, Wallet, WalletCommand, WalletEvent};
 use crate::aggregate::Decide;
-use crate::ids::{HoldId, WalletId};
-use crate::ledger::{Account, Transaction};
+use crate::ids::{HoldId, TransactionId, WalletId};
+use crate::ledger::{Account, Leg, Transaction, TransactionKind};
 use crate::money::Money;
 use crate::rejection::Rejection;
 
@@ -15,6 +17,7 @@ const RECORDED: &[&str] = &[
     "hold_not_active",
     "hold_exceeded",
     "already_reversed",
+    "reversal_exceeded",
     "amount_too_large",
 ];
 
@@ -100,35 +103,8 @@ impl Decide for Wallet {
                 original_id,
                 transaction_id,
                 value_date,
-            } => {
-                self.opened()?;
-                let original = self.booked.get(original_id).ok_or_else(|| {
-                    Rejection::new("not_found", "this wallet has no such transaction")
-                })?;
-                match original.reversed_by {
-                    Some(by) if by == *transaction_id => return Ok(vec![]),
-                    Some(by) => {
-                        return Err(Rejection::new(
-                            "already_reversed",
-                            "the transaction was reversed before",
-                        )
-                        .with("reversed_by", by));
-                    }
-                    None => {}
-                }
-                if self.booked.contains_key(transaction_id) {
-                    return Err(Rejection::new(
-                        "idempotency_conflict",
-                        "the id belongs to another transaction",
-                    ));
-                }
-                let transaction = original.transaction.reversed(*transaction_id, *value_date);
-                self.check_effect(&transaction)?;
-                Ok(vec![WalletEvent::TransactionReversed {
-                    original_id: *original_id,
-                    transaction,
-                }])
-            }
+                legs,
+            } => self.reverse(*original_id, *transaction_id, *value_date, legs.as_deref()),
         }
     }
 
@@ -170,10 +146,7 @@ impl Wallet {
             return if booked.transaction == *transaction {
                 Ok(vec![])
             } else {
-                Err(Rejection::new(
-                    "idempotency_conflict",
-                    "the id belongs to another transaction",
-                ))
+                Err(other_transaction())
             };
         }
         transaction.validate()?;
@@ -207,10 +180,7 @@ impl Wallet {
             return if booked.transaction == *transaction {
                 Ok(vec![])
             } else {
-                Err(Rejection::new(
-                    "idempotency_conflict",
-                    "the id belongs to another transaction",
-                ))
+                Err(other_transaction())
             };
         }
         let hold = self.hold(hold_id).ok_or_else(no_hold)?;
@@ -250,6 +220,61 @@ impl Wallet {
             });
         }
         Ok(events)
+    }
+
+    fn reverse(
+        &self,
+        original_id: TransactionId,
+        transaction_id: TransactionId,
+        value_date: NaiveDate,
+        part: Option<&[Leg]>,
+    ) -> Result<Vec<WalletEvent>, Rejection> {
+        let id = self.opened()?;
+        let original = self.booked.get(&original_id).ok_or_else(|| {
+            Rejection::new("not_found", "this wallet has no such transaction")
+        })?;
+        if let Some(known) = self.booked.get(&transaction_id) {
+            let same = known.transaction.kind == TransactionKind::Reversal
+                && known.transaction.reference == original_id.to_string()
+                && part.is_none_or(|legs| legs == known.transaction.legs);
+            return if same {
+                Ok(vec![])
+            } else {
+                Err(other_transaction())
+            };
+        }
+        if original.transaction.kind == TransactionKind::Reversal {
+            return Err(Rejection::new(
+                "invalid_command",
+                "a reversal cannot be reversed; book the transaction again",
+            ));
+        }
+        let rest = original.rest();
+        if rest.is_empty() {
+            let mut refusal =
+                Rejection::new("already_reversed", "the transaction was reversed before");
+            if let Some(by) = original.reversed_by {
+                refusal = refusal.with("reversed_by", by);
+            }
+            return Err(refusal);
+        }
+        let legs = match part {
+            None => rest,
+            Some(legs) => {
+                bounded_by(legs, original)?;
+                legs.to_vec()
+            }
+        };
+        let transaction = original
+            .transaction
+            .undone_by(transaction_id, legs, value_date);
+        transaction.validate()?;
+        only_this_wallet(id, &transaction)?;
+        self.check_effect(&transaction)?;
+        Ok(vec![WalletEvent::TransactionReversed {
+            original_id,
+            transaction,
+        }])
     }
 
     fn opened(&self) -> Result<WalletId, Rejection> {
@@ -309,6 +334,37 @@ fn only_this_wallet(wallet_id: WalletId, transaction: &Transaction) -> Result<()
             "no leg of the transaction is on this wallet",
         ))
     }
+}
+
+/// Each leg of a partial reversal undoes no more than what is left of the original on that account and side.
+fn bounded_by(legs: &[Leg], original: &Booked) -> Result<(), Rejection> {
+    for leg in legs {
+        let wanted = legs
+            .iter()
+            .filter(|other| {
+                other.account == leg.account
+                    && other.side == leg.side
+                    && other.amount.currency == leg.amount.currency
+            })
+            .try_fold(0_i64, |sum, other| sum.checked_add(other.amount.minor));
+        let left = original.left(leg.account, leg.side.opposite(), leg.amount.currency);
+        if wanted.is_none_or(|wanted| wanted > left) {
+            return Err(Rejection::new(
+                "reversal_exceeded",
+                "the reversal undoes more than what is left of the transaction",
+            )
+            .with("account", leg.account)
+            .with("left_minor", left));
+        }
+    }
+    Ok(())
+}
+
+fn other_transaction() -> Rejection {
+    Rejection::new(
+        "idempotency_conflict",
+        "the id belongs to another transaction",
+    )
 }
 
 fn no_hold() -> Rejection {

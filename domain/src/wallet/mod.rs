@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::aggregate;
 use crate::ids::{HoldId, TransactionId, WalletId};
-use crate::ledger::{Account, Transaction};
-use crate::money::Money;
+use crate::ledger::{Account, Leg, Side, Transaction};
+use crate::money::{Currency, Money};
 use crate::rejection::Rejection;
 
 /// Why a hold was given up.
@@ -140,14 +140,18 @@ pub enum WalletCommand {
         /// The clock's time.
         now: DateTime<Utc>,
     },
-    /// Undo a transaction as a whole, once.
+    /// Undo what is left of a transaction, or a part of it.
     Reverse {
         /// The original.
         original_id: TransactionId,
-        /// Id of the opposite transaction.
+        /// Id of the opposite transaction; the same id twice is one reversal.
         transaction_id: TransactionId,
         /// Its value date.
         value_date: NaiveDate,
+        /// The legs that undo a part, balanced and each on the other side of one of the original's legs. `None`: all that no
+        /// earlier reversal has undone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        legs: Option<Vec<Leg>>,
     },
 }
 
@@ -197,7 +201,71 @@ pub struct Hold {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Booked {
     transaction: Transaction,
+    /// What reversals have undone so far, by the original's account and side.
+    #[serde(default)]
+    undone: Vec<(Account, Side, Money)>,
+    /// The last reversal.
     reversed_by: Option<TransactionId>,
+}
+
+impl Booked {
+    fn new(transaction: Transaction) -> Self {
+        Self {
+            transaction,
+            undone: Vec::new(),
+            reversed_by: None,
+        }
+    }
+
+    /// What the original put on an account's side, summed over its legs and less what was undone.
+    fn left(&self, account: Account, side: Side, currency: Currency) -> i64 {
+        let put = self
+            .transaction
+            .legs
+            .iter()
+            .filter(|leg| leg.account == account && leg.side == side)
+            .map(|leg| leg.amount);
+        let undone = self
+            .undone
+            .iter()
+            .filter(|(a, s, _)| *a == account && *s == side)
+            .map(|(_, _, amount)| *amount);
+        sum_in(put, currency).saturating_sub(sum_in(undone, currency))
+    }
+
+    /// The legs that undo everything that is left.
+    fn rest(&self) -> Vec<Leg> {
+        let mut done: Vec<(Account, Side, Currency)> = Vec::new();
+        let mut rest = Vec::new();
+        for leg in &self.transaction.legs {
+            let place = (leg.account, leg.side, leg.amount.currency);
+            let left = self.left(leg.account, leg.side, leg.amount.currency);
+            if left > 0 && !done.contains(&place) {
+                done.push(place);
+                rest.push(Leg {
+                    account: leg.account,
+                    side: leg.side.opposite(),
+                    amount: Money::new(left, leg.amount.currency),
+                });
+            }
+        }
+        rest
+    }
+
+    fn undo(&mut self, reversal: &Transaction) {
+        self.reversed_by = Some(reversal.id);
+        for leg in &reversal.legs {
+            self.undone
+                .push((leg.account, leg.side.opposite(), leg.amount));
+        }
+    }
+}
+
+/// Sum of the amounts in a currency; a booked transaction has been checked to fit.
+fn sum_in(amounts: impl Iterator<Item = Money>, currency: Currency) -> i64 {
+    amounts
+        .filter(|amount| amount.currency == currency)
+        .fold(0, |sum, amount| sum.saturating_add(amount.minor))
 }
 
 /// The wallet as its events left it. Balances are folds and are never written by a command.
@@ -232,6 +300,12 @@ impl Wallet {
     #[must_use]
     pub fn has_booked(&self, id: TransactionId) -> bool {
         self.booked.contains_key(&id)
+    }
+
+    /// A booked transaction by its id.
+    #[must_use]
+    pub fn transaction(&self, id: TransactionId) -> Option<&Transaction> {
+        self.booked.get(&id).map(|booked| &booked.transaction)
     }
 
     fn evolve(&mut self, event: WalletEvent) {
@@ -274,7 +348,7 @@ impl Wallet {
                 transaction,
             } => {
                 if let Some(original) = self.booked.get_mut(&original_id) {
-                    original.reversed_by = Some(transaction.id);
+                    original.undo(&transaction);
                 }
                 self.book(transaction);
             }
@@ -285,13 +359,8 @@ impl Wallet {
     fn book(&mut self, transaction: Transaction) {
         let effect = self.effect_of(&transaction);
         self.posted_minor = self.posted_minor.saturating_add(effect);
-        self.booked.insert(
-            transaction.id,
-            Booked {
-                transaction,
-                reversed_by: None,
-            },
-        );
+        self.booked
+            .insert(transaction.id, Booked::new(transaction));
     }
 
     fn shrink_hold(&mut self, hold_id: HoldId, by_minor: i64, state_at_zero: HoldState) {

@@ -207,6 +207,7 @@ fn a_transaction_is_reversed_once() {
         original_id: TransactionId::derived("t", "start"),
         transaction_id: TransactionId::derived("t", name),
         value_date: day(),
+        legs: None,
     };
     assert_eq!(run(&mut wallet, &reverse("r1")), Ok(1));
     assert_eq!(run(&mut wallet, &reverse("r1")), Ok(0));
@@ -215,6 +216,35 @@ fn a_transaction_is_reversed_once() {
         "already_reversed"
     );
     assert_eq!(wallet.posted_minor, 0);
+}
+
+#[test]
+fn partial_reversals_undo_at_most_the_original() {
+    let mut wallet = with_balance(100);
+    let part = |name: &str, minor: Option<i64>| WalletCommand::Reverse {
+        original_id: TransactionId::derived("t", "start"),
+        transaction_id: TransactionId::derived("t", name),
+        value_date: day(),
+        legs: minor.map(|minor| crate::ledger::opposite(&credit("start", minor).legs)),
+    };
+    assert_eq!(run(&mut wallet, &part("r1", Some(30))), Ok(1));
+    assert_eq!(run(&mut wallet, &part("r1", Some(30))), Ok(0));
+    assert_eq!(
+        run(&mut wallet, &part("r1", Some(31))).unwrap_err().code,
+        "idempotency_conflict"
+    );
+    assert_eq!(
+        run(&mut wallet, &part("r2", Some(71))).unwrap_err().code,
+        "reversal_exceeded"
+    );
+    assert_eq!(run(&mut wallet, &part("r3", Some(50))), Ok(1));
+    assert_eq!(wallet.posted_minor, 20);
+    assert_eq!(run(&mut wallet, &part("r4", None)), Ok(1));
+    assert_eq!(wallet.posted_minor, 0);
+    assert_eq!(
+        run(&mut wallet, &part("r5", None)).unwrap_err().code,
+        "already_reversed"
+    );
 }
 
 #[test]
@@ -265,8 +295,9 @@ fn any_command() -> impl Strategy<Value = WalletCommand> {
             },
             _ => WalletCommand::Reverse {
                 original_id: TransactionId::derived("t", &format!("credit-{name}")),
-                transaction_id: TransactionId::derived("t", &format!("reverse-{name}")),
+                transaction_id: TransactionId::derived("t", &format!("reverse-{name}-{minor}")),
                 value_date: day(),
+                legs: flag.then(|| crate::ledger::opposite(&credit(name, minor).legs)),
             },
         },
     )

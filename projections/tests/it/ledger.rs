@@ -161,6 +161,7 @@ async fn a_reversal_names_its_original_and_is_named_by_it() {
         original_id: original,
         transaction_id: reversal,
         value_date: day("2026-03-11"),
+        legs: None,
     };
     world
         .run(person.wallet_id, "admin:1", &mut person.wallet, &reverse)
@@ -304,6 +305,7 @@ fn perform(world: &mut World, person: &mut Person, n: usize, act: &Act) {
                 original_id,
                 transaction_id: id,
                 value_date,
+                legs: None,
             }
         }
     };
