@@ -131,7 +131,9 @@ impl Decide for Book {
             )
             .with(
                 "may_close_from",
-                may_close_from.map(|day| day.to_string()).unwrap_or_default(),
+                may_close_from
+                    .map(|day| day.to_string())
+                    .unwrap_or_default(),
             ));
         }
         Ok(vec![PeriodEvent::PeriodClosed {

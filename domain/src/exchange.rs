@@ -61,9 +61,8 @@ impl Quote {
             ));
         }
         let exact = i128::from(amount.minor) * i128::from(self.numerator);
-        let got = i64::try_from(exact / i128::from(self.denominator)).map_err(|_| {
-            Rejection::new("amount_too_large", "the exchanged amount does not fit")
-        })?;
+        let got = i64::try_from(exact / i128::from(self.denominator))
+            .map_err(|_| Rejection::new("amount_too_large", "the exchanged amount does not fit"))?;
         if got == 0 {
             return Err(Rejection::new(
                 "amount_not_positive",
@@ -115,10 +114,7 @@ mod tests {
             code(quote(i64::MAX, 1).convert(rub(i64::MAX), at(1))),
             "amount_too_large"
         );
-        assert_eq!(
-            code(quote(1, 0).convert(rub(1), at(1))),
-            "invalid_command"
-        );
+        assert_eq!(code(quote(1, 0).convert(rub(1), at(1))), "invalid_command");
     }
 
     proptest! {

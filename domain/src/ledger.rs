@@ -53,7 +53,9 @@ impl ProviderName {
     /// The provider of this name.
     #[must_use]
     pub fn by_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|provider| provider.code() == code)
+        Self::ALL
+            .into_iter()
+            .find(|provider| provider.code() == code)
     }
 
     /// The name in account names, events and metrics.

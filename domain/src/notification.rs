@@ -110,10 +110,9 @@ impl Decide for Notification {
                     digest,
                 }])
             }
-            _ if !self.is_received => Err(Rejection::new(
-                "not_found",
-                "there is no such notification",
-            )),
+            _ if !self.is_received => {
+                Err(Rejection::new("not_found", "there is no such notification"))
+            }
             _ if self.is_settled => Ok(vec![]),
             NotificationCommand::Verify { status, operation } => {
                 Ok(vec![NotificationEvent::NotificationVerified {
@@ -159,8 +158,6 @@ mod tests {
             notification.apply(event);
         }
         assert_eq!(notification.decide(&receive), Ok(vec![]));
-        assert!(
-            stream_of(ProviderName::Yookassa, "payment/../x", "\u{1f}№").is_valid()
-        );
+        assert!(stream_of(ProviderName::Yookassa, "payment/../x", "\u{1f}№").is_valid());
     }
 }

@@ -193,7 +193,12 @@ pub struct Reconciliation {
 /// The id of the stream.
 #[must_use]
 pub fn id_of(provider: ProviderName, kind: StatementKind, day: NaiveDate) -> String {
-    format!("{}:{}:{}", provider.code(), kind.code(), day.format("%Y%m%d"))
+    format!(
+        "{}:{}:{}",
+        provider.code(),
+        kind.code(),
+        day.format("%Y%m%d")
+    )
 }
 
 impl Reconciliation {

@@ -57,6 +57,16 @@ pub(crate) fn required_reason(reason: String) -> Result<String, Rejection> {
     Ok(reason)
 }
 
+/// A provider's text, which is not ours to trust: cut to 200 bytes at a character.
+pub(crate) fn bounded(mut text: String) -> String {
+    let mut end = text.len().min(200);
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    text.truncate(end);
+    text
+}
+
 /// Every code with its meaning; append only, a code is never reused for something else.
 pub const CODES: &[(&str, &str)] = &[
     (
@@ -179,6 +189,11 @@ pub const CODES: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        assert_eq!(bounded("ї".repeat(150)).chars().count(), 100);
+    }
 
     #[test]
     fn every_code_is_snake_case_and_listed_once() {

@@ -307,9 +307,6 @@ mod tests {
         assert_eq!(code(|t| t.credited.minor = 501), "invalid_command");
         assert_eq!(code(|t| t.to = t.from), "invalid_command");
         assert_eq!(code(|t| t.amount.minor = 0), "amount_not_positive");
-        assert_eq!(
-            code(|t| t.to.currency = Currency::Rub),
-            "currency_mismatch"
-        );
+        assert_eq!(code(|t| t.to.currency = Currency::Rub), "currency_mismatch");
     }
 }

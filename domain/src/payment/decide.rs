@@ -9,7 +9,7 @@ use super::{
 use crate::aggregate::Decide;
 use crate::ids::PaymentId;
 use crate::money::Money;
-use crate::rejection::{Rejection, required_reason};
+use crate::rejection::{Rejection, bounded, required_reason};
 
 impl Decide for Payment {
     fn decide(&self, command: &PaymentCommand) -> Result<Vec<PaymentEvent>, Rejection> {
@@ -35,7 +35,7 @@ impl Decide for Payment {
                 S::Sending | S::Intended if *generation == self.generation => {
                     Ok(vec![E::PaymentNotCreated {
                         generation: *generation,
-                        code: bounded(code),
+                        code: bounded(code.clone()),
                         is_final: *is_final,
                     }])
                 }
@@ -141,12 +141,13 @@ impl Decide for Payment {
                     RefundState::Failed => Ok(vec![]),
                     RefundState::Intended | RefundState::Sending => Ok(vec![E::RefundFailed {
                         refund_id: *refund_id,
-                        reason: bounded(reason),
+                        reason: bounded(reason.clone()),
                     }]),
-                    state => Err(
-                        Rejection::new("invalid_state", "the refund cannot fail any more")
-                            .with("state", state.code()),
-                    ),
+                    state => Err(Rejection::new(
+                        "invalid_state",
+                        "the refund cannot fail any more",
+                    )
+                    .with("state", state.code())),
                 }
             }
         }
@@ -277,8 +278,8 @@ impl Payment {
                     events.clear();
                 } else {
                     events.push(E::PaymentCanceled {
-                        party: bounded(party),
-                        reason: bounded(reason),
+                        party: bounded(party.clone()),
+                        reason: bounded(reason.clone()),
                     });
                 }
             }
@@ -318,7 +319,9 @@ impl Payment {
             // A person may have captured less in the provider's cabinet: what was taken is what counts.
             snapshot.amount.is_positive()
                 && snapshot.amount.minor <= terms.amount.minor
-                && self.capture.is_none_or(|intended| intended == snapshot.amount)
+                && self
+                    .capture
+                    .is_none_or(|intended| intended == snapshot.amount)
         } else if matches!(snapshot.status, SnapshotStatus::Canceled { .. }) {
             true
         } else {
@@ -349,13 +352,4 @@ impl Payment {
         let fee = fee.map_or(0, |fee| fee.minor);
         Money::new(amount.minor.saturating_sub(fee), amount.currency)
     }
-}
-
-/// Provider texts are not ours: they are cut to 200 bytes at a character.
-pub(super) fn bounded(text: &str) -> String {
-    let mut end = text.len().min(200);
-    while !text.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    text.get(..end).unwrap_or_default().to_owned()
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Payment, PaymentEvent, PaymentState, REFUND_DAYS_MAX, REFUNDS_MAX};
 use crate::ids::{HoldId, RefundId};
 use crate::money::Money;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, bounded};
 
 /// Where a refund stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -270,7 +270,7 @@ impl Payment {
             }),
             RefundStatus::Canceled { reason } => events.push(PaymentEvent::RefundFailed {
                 refund_id,
-                reason: super::decide::bounded(reason),
+                reason: bounded(reason.clone()),
             }),
         }
         Ok(events)

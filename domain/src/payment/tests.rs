@@ -108,7 +108,10 @@ fn f08_a_success_that_comes_before_the_creating_answer_counts_once() {
             PaymentEvent::PaymentSucceeded { late: false, .. }
         ]
     ));
-    assert_eq!(see(&mut payment, snapshot(SnapshotStatus::Succeeded)), vec![]);
+    assert_eq!(
+        see(&mut payment, snapshot(SnapshotStatus::Succeeded)),
+        vec![]
+    );
     assert_eq!(see(&mut payment, snapshot(SnapshotStatus::Pending)), vec![]);
 }
 
@@ -156,7 +159,10 @@ fn f19_another_amount_or_currency_is_quarantined_with_what_was_received() {
         assert!(
             matches!(events.as_slice(), [PaymentEvent::PaymentQuarantined { received, .. }] if *received == Some(amount))
         );
-        assert_eq!(see(&mut payment, snapshot(SnapshotStatus::Succeeded)), vec![]);
+        assert_eq!(
+            see(&mut payment, snapshot(SnapshotStatus::Succeeded)),
+            vec![]
+        );
     }
 }
 
@@ -203,7 +209,8 @@ fn f21_a_test_payment_is_no_money_where_real_money_is_expected_and_the_reverse()
 }
 
 #[test]
-fn f23_an_object_with_a_foreign_operation_id_is_not_ours_and_one_without_is_matched_by_its_own_id() {
+fn f23_an_object_with_a_foreign_operation_id_is_not_ours_and_one_without_is_matched_by_its_own_id()
+{
     let with = |operation_id: Option<&str>| PaymentSnapshot {
         operation_id: operation_id.map(str::to_owned),
         ..snapshot(SnapshotStatus::Succeeded)

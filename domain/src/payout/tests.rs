@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::aggregate::Decide;
 use crate::money::Currency;
+use crate::rejection::Rejection;
 
 fn request() -> PayoutCommand {
     let user_id = UserId::derived("t", "u");
@@ -15,7 +17,8 @@ fn request() -> PayoutCommand {
         },
         amount: Money::new(100, Currency::Uah),
         destination: Sealed::from_sealed("v1.k.x".into()),
-        operator: Operator::Kyivstar,
+        operator: Some(Operator::Kyivstar),
+        method: PayoutMethod::MobileTopUp,
         provider: ProviderName::Portmone,
         receipt_id: None,
         hold_id: HoldId::derived("t", "h"),
@@ -68,6 +71,7 @@ fn succeed(bill: &str) -> PayoutCommand {
     PayoutCommand::Succeed {
         bill_id: bill.into(),
         paid_at: None,
+        provider_id: None,
     }
 }
 
@@ -108,6 +112,7 @@ fn the_same_bill_is_paid_again_only_on_purpose_and_only_while_unknown() {
         attempt: 1,
         sender: Uuid::from_u128(2),
         at: DateTime::UNIX_EPOCH,
+        key_expires_at: None,
     };
     let mut payout = given(&[request(), created(1), sent(1)]);
     assert!(run(&mut payout, &again).is_err());
@@ -203,6 +208,7 @@ fn the_same_request_twice_is_one_payout_and_another_body_is_a_conflict() {
         operator,
         provider,
         receipt_id,
+        method,
         hold_id,
         ..
     } = request()
@@ -218,6 +224,7 @@ fn the_same_request_twice_is_one_payout_and_another_body_is_a_conflict() {
         operator,
         provider,
         receipt_id,
+        method,
         hold_id,
     };
     assert_eq!(
@@ -257,11 +264,6 @@ fn a_person_ends_an_unknown_payout_with_a_reason_and_no_other() {
     );
 }
 
-#[test]
-fn a_long_provider_text_is_cut_at_a_character() {
-    assert_eq!(bounded("ї".repeat(150)).chars().count(), 100);
-}
-
 proptest! {
     #[test]
     fn money_leaves_at_most_once_whatever_arrives(steps in prop::collection::vec((0..6_u8, 1..4_u32), 0..40)) {
@@ -289,4 +291,47 @@ proptest! {
             prop_assert!(successes <= 1 && sends_since_failure <= 1);
         }
     }
+}
+
+#[test]
+fn f50_a_call_is_not_repeated_once_the_provider_has_forgotten_its_key() {
+    let at = DateTime::UNIX_EPOCH + chrono::TimeDelta::hours(25);
+    let again = |key_expires_at| PayoutCommand::RecordSentAgain {
+        attempt: 1,
+        sender: Uuid::from_u128(2),
+        at,
+        key_expires_at,
+    };
+    let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
+    let forgotten = DateTime::UNIX_EPOCH + chrono::TimeDelta::hours(24);
+    assert_eq!(
+        run(&mut payout, &again(Some(forgotten))).unwrap_err().code,
+        "invalid_state"
+    );
+    assert!(run(&mut payout, &again(None)).is_ok());
+}
+
+#[test]
+fn f53_a_reversal_by_the_provider_is_recorded_once_and_only_of_what_was_paid() {
+    let reversed = PayoutCommand::RecordReversed {
+        bill_id: "b1".into(),
+    };
+    let mut payout = given(&[request(), created(1), sent(1)]);
+    assert!(run(&mut payout, &reversed).is_err());
+    run(&mut payout, &succeed("b1")).unwrap();
+    assert_eq!(run(&mut payout, &reversed), Ok(1));
+    assert_eq!(run(&mut payout, &reversed), Ok(0));
+    assert_eq!(payout.state, PayoutState::Reversed);
+}
+
+#[test]
+fn a_postponed_payout_says_so_once_and_goes_on() {
+    let wait = || PayoutCommand::Postpone {
+        reason: "kill_switch".into(),
+        until: None,
+    };
+    let mut payout = given(&[request()]);
+    assert_eq!(run(&mut payout, &wait()), Ok(1));
+    assert_eq!(run(&mut payout, &wait()), Ok(0));
+    assert_eq!(run(&mut payout, &created(1)), Ok(1));
 }

@@ -230,9 +230,10 @@ impl Wallet {
         part: Option<&[Leg]>,
     ) -> Result<Vec<WalletEvent>, Rejection> {
         let id = self.opened()?;
-        let original = self.booked.get(&original_id).ok_or_else(|| {
-            Rejection::new("not_found", "this wallet has no such transaction")
-        })?;
+        let original = self
+            .booked
+            .get(&original_id)
+            .ok_or_else(|| Rejection::new("not_found", "this wallet has no such transaction"))?;
         if let Some(known) = self.booked.get(&transaction_id) {
             let same = known.transaction.kind == TransactionKind::Reversal
                 && known.transaction.reference == original_id.to_string()

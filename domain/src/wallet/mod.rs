@@ -359,8 +359,7 @@ impl Wallet {
     fn book(&mut self, transaction: Transaction) {
         let effect = self.effect_of(&transaction);
         self.posted_minor = self.posted_minor.saturating_add(effect);
-        self.booked
-            .insert(transaction.id, Booked::new(transaction));
+        self.booked.insert(transaction.id, Booked::new(transaction));
     }
 
     fn shrink_hold(&mut self, hold_id: HoldId, by_minor: i64, state_at_zero: HoldState) {

@@ -1,8 +1,8 @@
 //! A payout: money on its way from a wallet to a phone number, through every way it can go wrong.
 //!
 //! ```text
-//! Held ── created ─▶ Created ── sent ─▶ Sent ──▶ Succeeded
-//!  ▲  ╲                 ╲                │ ╲──▶ Unknown ──▶ Succeeded | Failed | InReview
+//! Held ── created ─▶ Created ── sent ─▶ Sent ──▶ Succeeded ──▶ Reversed
+//!  ▲  ╲                 ╲                │ ╲──▶ Pending | Unknown ──▶ Succeeded | Failed | InReview
 //!  │   ╲─ failed ──╮     ╲─ failed ──╮   ╰─ failed ──╮
 //!  ╰── next attempt ◀── not final ◀──┴───────────────┴──▶ Failed (final): the hold is released
 //! ```
@@ -10,16 +10,19 @@
 //! nothing but a proven answer moves the payout on; unknown keeps the hold and is resolved only by asking. Where the
 //! provider's contract says that a bill moves money once, a bill that it calls unpaid may be paid again under the same id.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+mod decide;
+#[cfg(test)]
+mod tests;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::aggregate::{Decide, aggregate};
+use crate::aggregate::aggregate;
 use crate::ids::{HoldId, ReceiptId, UserId, WalletId};
 use crate::ledger::ProviderName;
 use crate::money::Money;
 use crate::phone::Operator;
-use crate::rejection::Rejection;
 use crate::sealed::Sealed;
 
 /// What happened to a payout.
@@ -33,14 +36,18 @@ pub enum PayoutEvent {
         wallet_id: WalletId,
         /// How much.
         amount: Money,
-        /// Twelve digits of the phone number.
+        /// What the method needs: a phone number, a wallet's number, a card's token.
         destination: Sealed,
-        /// Whose account is credited.
-        operator: Operator,
+        /// Whose account is credited, for a mobile top-up.
+        #[serde(default)]
+        operator: Option<Operator>,
         /// Through whom.
         provider: ProviderName,
         /// The receipt whose bonus it is, if it is one.
         receipt_id: Option<ReceiptId>,
+        /// In which way.
+        #[serde(default)]
+        method: PayoutMethod,
     },
     /// The amount is reserved on the wallet (in the same append as the wallet's `HoldPlaced`).
     FundsHeld {
@@ -63,6 +70,25 @@ pub enum PayoutEvent {
         /// When, by the clock of the sender.
         at: DateTime<Utc>,
     },
+    /// It counts against the budget of this day.
+    BudgetTaken {
+        /// The day, in the books' zone.
+        day: NaiveDate,
+    },
+    /// It waits, visibly: for a budget, a breaker, or a person who stopped the provider.
+    PayoutPostponed {
+        /// Why: `daily_budget`, `breaker` or `kill_switch`.
+        reason: String,
+        /// Until when, if that is known.
+        until: Option<DateTime<Utc>>,
+    },
+    /// The provider has accepted it; the money has not arrived yet.
+    PayoutPending {
+        /// Attempt, from 1.
+        attempt: u32,
+        /// The provider's id, where it is another one than the bill's.
+        provider_id: Option<String>,
+    },
     /// Nobody knows yet whether the money moved.
     PayoutUnknown {
         /// Attempt, from 1.
@@ -76,6 +102,9 @@ pub enum PayoutEvent {
         bill_id: String,
         /// When, the provider's local time, if told.
         paid_at: Option<NaiveDateTime>,
+        /// The provider's id, where it is another one than the bill's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider_id: Option<String>,
     },
     /// Proven: this attempt moved no money.
     PayoutFailed {
@@ -88,7 +117,7 @@ pub enum PayoutEvent {
         /// When the next attempt may start, if there will be one.
         retry_at: Option<DateTime<Utc>>,
     },
-    /// The provider took the money back.
+    /// The provider took the money back; the wallet is credited again in the same append.
     PayoutReversed {
         /// The bill.
         bill_id: String,
@@ -117,10 +146,18 @@ pub enum PayoutCommand {
         wallet_id: WalletId,
         amount: Money,
         destination: Sealed,
-        operator: Operator,
+        operator: Option<Operator>,
         provider: ProviderName,
         receipt_id: Option<ReceiptId>,
+        method: PayoutMethod,
         hold_id: HoldId,
+    },
+    /// Count it against a day's budget; the caller takes the quota in the same append.
+    TakeBudget { day: NaiveDate },
+    /// Let it wait before its next step.
+    Postpone {
+        reason: String,
+        until: Option<DateTime<Utc>>,
     },
     /// The provider made a bill.
     RecordCreated { attempt: u32, bill_id: String },
@@ -136,6 +173,13 @@ pub enum PayoutCommand {
         attempt: u32,
         sender: Uuid,
         at: DateTime<Utc>,
+        /// When the provider forgets the key under which it recognises the call; from then on it must not be repeated.
+        key_expires_at: Option<DateTime<Utc>>,
+    },
+    /// The provider has accepted it.
+    RecordPending {
+        attempt: u32,
+        provider_id: Option<String>,
     },
     /// The call ended without a clear answer.
     RecordUnknown { attempt: u32, reason: String },
@@ -143,7 +187,10 @@ pub enum PayoutCommand {
     Succeed {
         bill_id: String,
         paid_at: Option<NaiveDateTime>,
+        provider_id: Option<String>,
     },
+    /// The provider proved that it took the money back; the caller credits the wallet in the same append.
+    RecordReversed { bill_id: String },
     /// The provider, or the lack of a connection, proved that no money moved.
     Fail {
         attempt: u32,
@@ -174,6 +221,37 @@ pub enum FailedWhen {
     },
 }
 
+/// In which way money goes out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum PayoutMethod {
+    /// To the account of a mobile number.
+    #[default]
+    MobileTopUp,
+    /// To a bank account by phone number, through the system of fast payments.
+    Sbp {
+        /// The provider's id of the bank.
+        bank_id: String,
+    },
+    /// To a YooMoney wallet.
+    YoomoneyWallet,
+    /// To a card, by a token that the provider's own form made.
+    CardToken,
+}
+
+impl PayoutMethod {
+    /// The name in APIs and tables.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::MobileTopUp => "mobile_top_up",
+            Self::Sbp { .. } => "sbp",
+            Self::YoomoneyWallet => "yoomoney_wallet",
+            Self::CardToken => "card_token",
+        }
+    }
+}
+
 /// Most paying calls for one bill.
 pub const SENDS_MAX: u32 = 5;
 
@@ -190,6 +268,8 @@ pub enum PayoutState {
     Created,
     /// The paying call has left or is about to.
     Sent,
+    /// The provider has accepted it and has not finished.
+    Pending,
     /// Nobody knows.
     Unknown,
     /// Paid. Terminal but for a reversal by the provider.
@@ -211,6 +291,7 @@ impl PayoutState {
             Self::Held => "held",
             Self::Created => "created",
             Self::Sent => "sent",
+            Self::Pending => "pending",
             Self::Unknown => "unknown",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
@@ -229,14 +310,17 @@ pub struct PayoutTerms {
     pub wallet_id: WalletId,
     /// How much.
     pub amount: Money,
-    /// Sealed phone number.
+    /// Sealed phone number, wallet number or token.
     pub destination: Sealed,
-    /// Operator.
-    pub operator: Operator,
+    /// Operator, for a mobile top-up.
+    pub operator: Option<Operator>,
     /// Provider.
     pub provider: ProviderName,
     /// Receipt, if any.
     pub receipt_id: Option<ReceiptId>,
+    /// In which way.
+    #[serde(default)]
+    pub method: PayoutMethod,
 }
 
 /// The payout as its events left it.
@@ -256,6 +340,14 @@ pub struct Payout {
     pub sender: Option<Uuid>,
     /// When that call was let go.
     pub sent_at: Option<DateTime<Utc>>,
+    /// When the first call for the current bill was let go: a provider's memory of the key counts from here.
+    pub first_sent_at: Option<DateTime<Utc>>,
+    /// The provider's own id, once it told one.
+    pub provider_id: Option<String>,
+    /// The day whose budget it has taken.
+    pub budget_day: Option<NaiveDate>,
+    /// Why it waits, if it does.
+    pub postponed: Option<String>,
     /// Paying calls for the current bill.
     pub sends: u32,
     /// When the next attempt may start.
@@ -273,6 +365,7 @@ impl Payout {
                 operator,
                 provider,
                 receipt_id,
+                method,
             } => {
                 self.terms = Some(PayoutTerms {
                     user_id,
@@ -282,6 +375,7 @@ impl Payout {
                     operator,
                     provider,
                     receipt_id,
+                    method,
                 });
                 self.attempt = 1;
             }
@@ -298,11 +392,27 @@ impl Payout {
                 self.state = PayoutState::Sent;
                 self.sender = Some(sender);
                 self.sent_at = Some(at);
+                self.first_sent_at.get_or_insert(at);
                 self.sends = self.sends.saturating_add(1);
+                self.postponed = None;
+            }
+            PayoutEvent::BudgetTaken { day } => self.budget_day = Some(day),
+            PayoutEvent::PayoutPostponed { reason, until } => {
+                self.postponed = Some(reason);
+                self.retry_at = until;
+            }
+            PayoutEvent::PayoutPending { provider_id, .. } => {
+                self.state = PayoutState::Pending;
+                self.provider_id = provider_id.or_else(|| self.provider_id.take());
             }
             PayoutEvent::PayoutUnknown { .. } => self.state = PayoutState::Unknown,
-            PayoutEvent::PayoutSucceeded { bill_id, .. } => {
+            PayoutEvent::PayoutSucceeded {
+                bill_id,
+                provider_id,
+                ..
+            } => {
                 self.bill_id = Some(bill_id);
+                self.provider_id = provider_id.or_else(|| self.provider_id.take());
                 self.state = PayoutState::Succeeded;
             }
             PayoutEvent::PayoutFailed { is_final: true, .. } => self.state = PayoutState::Failed,
@@ -314,6 +424,8 @@ impl Payout {
                 self.bill_id = None;
                 self.sender = None;
                 self.sent_at = None;
+                self.first_sent_at = None;
+                self.provider_id = None;
                 self.sends = 0;
                 self.retry_at = retry_at;
             }
@@ -322,220 +434,6 @@ impl Payout {
             PayoutEvent::SentToReview { .. } => self.state = PayoutState::InReview,
         }
     }
-
-    fn refuse(&self, wanted: &str) -> Rejection {
-        Rejection::new(
-            "invalid_state",
-            format!("the payout cannot be {wanted} now"),
-        )
-        .with("state", self.state.code())
-    }
-
-    fn current(&self, attempt: u32, wanted: &str) -> Result<(), Rejection> {
-        if attempt == self.attempt {
-            Ok(())
-        } else {
-            Err(self.refuse(wanted).with("attempt", self.attempt))
-        }
-    }
-}
-
-impl Decide for Payout {
-    fn decide(&self, command: &PayoutCommand) -> Result<Vec<PayoutEvent>, Rejection> {
-        use PayoutCommand as C;
-        use PayoutEvent as E;
-        use PayoutState as S;
-        match command.clone() {
-            C::Request {
-                user_id,
-                wallet_id,
-                amount,
-                destination,
-                operator,
-                provider,
-                receipt_id,
-                hold_id,
-            } => {
-                let terms = PayoutTerms {
-                    user_id,
-                    wallet_id,
-                    amount,
-                    destination: destination.clone(),
-                    operator,
-                    provider,
-                    receipt_id,
-                };
-                if let Some(known) = &self.terms {
-                    // The destination is sealed anew at each try, so it is not part of the comparison.
-                    let same = PayoutTerms {
-                        destination,
-                        ..known.clone()
-                    } == terms
-                        && self.hold_id == Some(hold_id);
-                    return if same {
-                        Ok(vec![])
-                    } else {
-                        Err(Rejection::new(
-                            "idempotency_conflict",
-                            "the id belongs to another payout",
-                        ))
-                    };
-                }
-                if !amount.is_positive() {
-                    return Err(Rejection::new(
-                        "amount_not_positive",
-                        "a payout needs an amount above zero",
-                    ));
-                }
-                if amount.currency != wallet_id.currency || wallet_id.user != user_id {
-                    return Err(Rejection::new(
-                        "invalid_command",
-                        "the wallet is not of this user and currency",
-                    ));
-                }
-                Ok(vec![
-                    E::PayoutRequested {
-                        user_id,
-                        wallet_id,
-                        amount,
-                        destination,
-                        operator,
-                        provider,
-                        receipt_id,
-                    },
-                    E::FundsHeld { hold_id },
-                ])
-            }
-            C::RecordCreated { attempt, bill_id } => {
-                self.current(attempt, "created")?;
-                match self.state {
-                    S::Held => Ok(vec![E::PayoutCreated { attempt, bill_id }]),
-                    S::Created if self.bill_id.as_ref() == Some(&bill_id) => Ok(vec![]),
-                    _ => Err(self.refuse("created")),
-                }
-            }
-            C::RecordSent {
-                attempt,
-                sender,
-                at,
-            } => {
-                self.current(attempt, "sent")?;
-                match self.state {
-                    S::Created => Ok(vec![E::PayoutSent {
-                        attempt,
-                        sender,
-                        at,
-                    }]),
-                    _ => Err(self.refuse("sent")),
-                }
-            }
-            C::RecordSentAgain {
-                attempt,
-                sender,
-                at,
-            } => {
-                self.current(attempt, "sent again")?;
-                match self.state {
-                    S::Unknown if self.sends < SENDS_MAX => Ok(vec![E::PayoutSent {
-                        attempt,
-                        sender,
-                        at,
-                    }]),
-                    _ => Err(self.refuse("sent again")),
-                }
-            }
-            C::RecordUnknown { attempt, reason } => {
-                self.current(attempt, "unknown")?;
-                match self.state {
-                    S::Sent => Ok(vec![E::PayoutUnknown {
-                        attempt,
-                        reason: bounded(reason),
-                    }]),
-                    S::Unknown => Ok(vec![]),
-                    _ => Err(self.refuse("unknown")),
-                }
-            }
-            C::Succeed { bill_id, paid_at } => match self.state {
-                S::Sent | S::Unknown | S::InReview if self.bill_id.as_ref() == Some(&bill_id) => {
-                    Ok(vec![E::PayoutSucceeded { bill_id, paid_at }])
-                }
-                S::Succeeded if self.bill_id.as_ref() == Some(&bill_id) => Ok(vec![]),
-                _ => Err(self.refuse("succeeded")),
-            },
-            C::Fail {
-                attempt,
-                when,
-                code,
-                is_final,
-                retry_at,
-            } => {
-                self.current(attempt, "failed")?;
-                let is_about_now = match when {
-                    FailedWhen::BeforeBill => self.state == S::Held,
-                    FailedWhen::BeforeSending => self.state == S::Created,
-                    FailedWhen::AfterSending { sender } => {
-                        matches!(self.state, S::Sent | S::Unknown) && self.sender == Some(sender)
-                    }
-                };
-                if !is_about_now {
-                    return Err(self.refuse("failed"));
-                }
-                Ok(vec![E::PayoutFailed {
-                    attempt,
-                    code: bounded(code),
-                    is_final,
-                    retry_at,
-                }])
-            }
-            C::DecideReview { paid, reason } => {
-                if reason.trim().is_empty() {
-                    return Err(Rejection::new("review_reason_required", "say how you know"));
-                }
-                if !matches!(self.state, S::Unknown | S::InReview) {
-                    return Err(self.refuse("decided by a person"));
-                }
-                let outcome = match (paid, self.bill_id.clone()) {
-                    (true, Some(bill_id)) => E::PayoutSucceeded {
-                        bill_id,
-                        paid_at: None,
-                    },
-                    (true, None) => {
-                        return Err(self.refuse("paid, since no bill was made"));
-                    }
-                    (false, _) => E::PayoutFailed {
-                        attempt: self.attempt,
-                        code: "decided_by_operator".to_owned(),
-                        is_final: true,
-                        retry_at: None,
-                    },
-                };
-                Ok(vec![
-                    E::ReviewDecided {
-                        paid,
-                        reason: bounded(reason),
-                    },
-                    outcome,
-                ])
-            }
-            C::SendToReview { reason } => match self.state {
-                S::Held | S::Created | S::Sent | S::Unknown => Ok(vec![E::SentToReview {
-                    reason: bounded(reason),
-                }]),
-                S::InReview => Ok(vec![]),
-                _ => Err(self.refuse("reviewed")),
-            },
-        }
-    }
-}
-
-/// Provider texts are not ours: they are cut to 200 bytes at a character.
-fn bounded(mut text: String) -> String {
-    let mut end = text.len().min(200);
-    while !text.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    text.truncate(end);
-    text
 }
 
 aggregate!(
@@ -547,6 +445,9 @@ aggregate!(
         FundsHeld,
         PayoutCreated,
         PayoutSent,
+        BudgetTaken,
+        PayoutPostponed,
+        PayoutPending,
         PayoutUnknown,
         PayoutSucceeded,
         PayoutFailed,
@@ -555,6 +456,3 @@ aggregate!(
         SentToReview,
     }
 );
-
-#[cfg(test)]
-mod tests;
