@@ -5,6 +5,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::audit::export::ExportArgs;
+use crate::audit::rebuild::RebuildArgs;
+use crate::audit::replay::ReplayArgs;
+use crate::audit::{self, AuditError};
+use crate::backup::drill::DrillArgs;
+use crate::backup::{self, BackupArgs, BackupError};
 use crate::boot::{self, BootError};
 use crate::config::{self, Config, Purpose, Sources, settings};
 use crate::demo::{self, DemoError, DemoOptions};
@@ -55,6 +61,20 @@ enum Command {
     Relay,
     /// Bring the database schema up to date, then end
     Migrate,
+    /// Fold the log again and compare every row of the read models with it
+    ///
+    /// Exit status: 0 equal, 1 different, 3 not compared.
+    Replay(ReplayArgs),
+    /// Write the books in the form of another program
+    Export(ExportArgs),
+    /// Build a read model anew beside the live one, compare, and switch
+    Rebuild(RebuildArgs),
+    /// Dump the database with a manifest of what it holds
+    Backup(BackupArgs),
+    /// Restore a backup into a private cluster, prove that it is whole, and throw the cluster away
+    ///
+    /// Exit status: 0 as the manifest says, 1 different, 3 could not be carried out.
+    RestoreDrill(DrillArgs),
     /// Look at the configuration
     Config {
         #[command(subcommand)]
@@ -104,6 +124,11 @@ impl Cli {
             Command::Projector => role(Role::Projector).await,
             Command::Relay => role(Role::Relay).await,
             Command::Migrate => role(Role::Migrate).await,
+            Command::Replay(args) => audit::replay::run(&args).await.map_err(audit_failure),
+            Command::Export(args) => audit::export::run(&args).await.map_err(audit_failure),
+            Command::Rebuild(args) => audit::rebuild::run(&args).await.map_err(audit_failure),
+            Command::Backup(args) => backup::run(&args).await.map_err(backup_failure),
+            Command::RestoreDrill(args) => backup::drill::run(&args).await.map_err(backup_failure),
             Command::Config { command } => config_command(&command),
         };
         done.unwrap_or_else(|code| code)
@@ -140,6 +165,28 @@ fn demo_failure(error: DemoError) -> ExitCode {
     match error {
         DemoError::Boot(error) => boot_failure(error),
         error => failure(error),
+    }
+}
+
+fn audit_failure(error: AuditError) -> ExitCode {
+    let status = error.exit();
+    match error {
+        AuditError::Boot(error) => boot_failure(error),
+        error => {
+            ui::complain(&error);
+            status
+        }
+    }
+}
+
+fn backup_failure(error: BackupError) -> ExitCode {
+    match error {
+        BackupError::Audit(error) => audit_failure(error),
+        error => {
+            let status = error.exit();
+            ui::complain(&error);
+            status
+        }
     }
 }
 

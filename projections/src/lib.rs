@@ -7,6 +7,7 @@
 pub mod build;
 pub mod column;
 pub mod error;
+pub mod export;
 pub mod fold;
 pub mod log;
 pub mod projection;

@@ -1,0 +1,159 @@
+//! `kvit backup`: a dump and its manifest, of one moment.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use kvit_commands::ports::time::{Clock, System};
+use kvit_projections::export::snapshot::Snapshot;
+
+use super::manifest::{FORMAT, Manifest, beside, digest};
+use super::tools::{Database, Tools, run as run_program};
+use super::{BackupError, keep};
+use crate::audit::export::Whole;
+use crate::audit::{AuditError, Desk, pool_of};
+use crate::shutdown;
+use crate::ui;
+
+/// Where to and how many.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BackupArgs {
+    /// The file to write, or a folder for a file named by the time
+    #[arg(long, value_name = "FILE|FOLDER")]
+    pub out: PathBuf,
+    /// Afterwards, remove the oldest backups of this ledger in the folder until so many are left; the newest always stays
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: Option<u32>,
+}
+
+/// Makes a backup; the file appears when it is whole and was read back.
+///
+/// # Errors
+/// [`BackupError`]; then there is no new file, and none was removed.
+pub async fn run(args: &BackupArgs) -> Result<ExitCode, BackupError> {
+    let desk = Desk::open("backup")?;
+    let database = &desk.config.database;
+    // The owner reads every table.
+    let url = database.owner_url.as_ref().or(database.url.as_ref());
+    let url = url.map(|url| url.expose()).unwrap_or_default();
+    let taken_at = System.now();
+    let path = place(&args.out, taken_at)?;
+    let shutdown = shutdown::on_signals()?;
+    let manifest = tokio::select! {
+        made = make(url, &path, taken_at) => made?,
+        () = shutdown.cancelled() => return Err(BackupError::Stopped),
+    };
+    ui::data(format_args!("{}\n", path.display()));
+    if let Some(keep) = args.keep {
+        let folder = folder_of(&path);
+        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+        for removed in keep::prune(folder, &manifest.facts.ledger, keep)? {
+            ui::note(format_args!("removed {}", removed.display()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+fn place(out: &Path, taken_at: DateTime<Utc>) -> Result<PathBuf, BackupError> {
+    let path = if out.is_dir() {
+        out.join(format!(
+            "kvit-{}.dump",
+            taken_at.format("%Y%m%dT%H%M%S%3fZ")
+        ))
+    } else {
+        out.to_owned()
+    };
+    if path.exists() || beside(&path).exists() {
+        return Err(AuditError::Use(format!("{} is there already", path.display())).into());
+    }
+    Ok(path)
+}
+
+async fn make(url: &str, path: &Path, taken_at: DateTime<Utc>) -> Result<Manifest, BackupError> {
+    let tools = Tools::find().await?;
+    let target = Database::of(url)?;
+    let pool = pool_of(url, "backup")?;
+    let begun = Instant::now();
+    let mut snapshot = Snapshot::hold(&pool).await?;
+    let server = snapshot.server_version().await?;
+    let roles = snapshot.roles().await?;
+    let left_out = snapshot.spare_schemas().await?;
+    let facts = snapshot.facts().await?;
+    let looked = begun.elapsed();
+
+    let begun = Instant::now();
+    let file = Whole::create(path)?;
+    let mut command = tools.command("pg_dump", &target);
+    command
+        .args([
+            "--format=custom",
+            "--no-password",
+            "--lock-wait-timeout=60000",
+        ])
+        .arg(format!("--snapshot={}", snapshot.id))
+        .args(
+            left_out
+                .iter()
+                .map(|schema| format!("--exclude-schema={schema}")),
+        )
+        .stdout(Stdio::from(file.handle()?));
+    run_program("pg_dump", &mut command).await?;
+    snapshot.release().await?;
+    pool.close().await;
+    let dumped = begun.elapsed();
+
+    let begun = Instant::now();
+    let contents = tools.list(file.part()).await?;
+    if !contents.contains("TABLE DATA public events ") {
+        return Err(BackupError::Unusable {
+            path: path.to_owned(),
+            why: "the dump lacks the event log".to_owned(),
+        });
+    }
+    let (bytes, sha256) = digest(file.part())?;
+    file.finish()?;
+    let manifest = Manifest {
+        format: FORMAT.to_owned(),
+        kvit: env!("CARGO_PKG_VERSION").to_owned(),
+        taken_at,
+        server,
+        pg_dump: tools.version,
+        file: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        bytes,
+        sha256,
+        roles,
+        left_out,
+        facts,
+    };
+    if let Err(error) = manifest.write(path) {
+        // A dump without a manifest proves nothing.
+        let _reported_above = fs::remove_file(path);
+        return Err(error);
+    }
+    ui::note(format_args!(
+        "{} events up to position {}, {bytes} bytes; looked {} ms, dumped {} ms, checked {} ms",
+        manifest
+            .facts
+            .rows
+            .get("events")
+            .copied()
+            .unwrap_or_default(),
+        manifest.facts.position,
+        looked.as_millis(),
+        dumped.as_millis(),
+        begun.elapsed().as_millis()
+    ));
+    Ok(manifest)
+}
