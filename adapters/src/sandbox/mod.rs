@@ -13,6 +13,7 @@ mod journal;
 pub mod portmone;
 mod server;
 pub mod telegram;
+pub mod yookassa;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,8 +26,10 @@ use url::Url;
 pub use journal::JournalError;
 pub use portmone::PortmoneSettings;
 pub use telegram::TelegramSettings;
+pub use yookassa::YookassaSettings;
 
 use client::SandboxClient;
+use yookassa::client::YookassaControl;
 
 /// The simulated services stand outside the platform, and outside there is one clock.
 #[expect(
@@ -50,6 +53,8 @@ pub struct SandboxConfig {
     pub telegram: TelegramSettings,
     /// The simulated PortmoneDirect.
     pub portmone: PortmoneSettings,
+    /// The simulated YooKassa.
+    pub yookassa: YookassaSettings,
 }
 
 impl Default for SandboxConfig {
@@ -60,6 +65,7 @@ impl Default for SandboxConfig {
             seed: 1,
             telegram: TelegramSettings::default(),
             portmone: PortmoneSettings::default(),
+            yookassa: YookassaSettings::default(),
         }
     }
 }
@@ -99,6 +105,7 @@ impl Sandbox {
     pub async fn start(config: SandboxConfig) -> Result<RunningSandbox, SandboxError> {
         let telegram = telegram::Telegram::open(&config)?;
         let portmone = portmone::Portmone::open(&config)?;
+        let yookassa = yookassa::Yookassa::open(&config)?;
         let listener = tokio::net::TcpListener::bind(config.bind)
             .await
             .map_err(|source| SandboxError::Bind {
@@ -111,22 +118,27 @@ impl Sandbox {
         })?;
         let base_url = Url::parse(&format!("http://{addr}/"))?;
         let client = SandboxClient::new(base_url.clone())?;
+        let yookassa_control = YookassaControl::new(base_url.clone())?;
+        yookassa.listens_at(&base_url);
 
         let router = telegram::router(Arc::clone(&telegram))
             .merge(portmone::router(Arc::clone(&portmone)))
+            .merge(yookassa::router(Arc::clone(&yookassa)))
             .route(
                 "/_sandbox/health",
                 axum::routing::get(|| async { axum::Json(serde_json::json!({"ok": true})) }),
             );
         let (stop, stopped) = watch::channel(false);
         let deliveries = tokio::spawn(telegram::deliver_webhooks(telegram, stopped.clone())?);
+        let notices = tokio::spawn(yookassa::deliver(yookassa, stopped.clone()));
         let server = tokio::spawn(server::serve(listener, router, stopped));
         tracing::info!(%addr, "sandbox listens");
         Ok(RunningSandbox {
             base_url,
             client,
+            yookassa: yookassa_control,
             stop,
-            tasks: vec![server, deliveries],
+            tasks: vec![server, notices, deliveries],
         })
     }
 }
@@ -136,6 +148,7 @@ impl Sandbox {
 pub struct RunningSandbox {
     base_url: Url,
     client: SandboxClient,
+    yookassa: YookassaControl,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -159,6 +172,20 @@ impl RunningSandbox {
         let mut url = self.base_url.clone();
         url.set_path(portmone::ENDPOINT);
         url
+    }
+
+    /// The base of the YooKassa API, without a trailing slash, as the real one is written: paths such as `/payments` follow.
+    #[must_use]
+    pub fn yookassa_url(&self) -> Url {
+        let mut url = self.base_url.clone();
+        url.set_path(yookassa::ENDPOINT);
+        url
+    }
+
+    /// The control side of the simulated YooKassa.
+    #[must_use]
+    pub fn yookassa(&self) -> &YookassaControl {
+        &self.yookassa
     }
 
     /// The control side. It goes over the socket too, so it does exactly what another process could do.
