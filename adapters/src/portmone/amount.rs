@@ -68,6 +68,42 @@ impl Kopecks {
     }
 }
 
+/// A sum that moved, and which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Movement {
+    /// To the payee.
+    Forward(Kopecks),
+    /// Back to the payer: the provider writes it with a minus.
+    Back(Kopecks),
+}
+
+impl Movement {
+    /// Reads an amount before which one minus may stand. Nothing at all has not moved, so zero is refused with either sign.
+    ///
+    /// # Errors
+    /// Any form that [`Kopecks::parse`] refuses, and zero.
+    pub fn parse(text: &str) -> Result<Self, AmountError> {
+        let (back, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let amount = Kopecks::parse(digits)?;
+        match (amount.minor(), back) {
+            (0, _) => Err(AmountError),
+            (_, true) => Ok(Self::Back(amount)),
+            (_, false) => Ok(Self::Forward(amount)),
+        }
+    }
+
+    /// The sum without its direction.
+    #[must_use]
+    pub fn amount(self) -> Kopecks {
+        match self {
+            Self::Forward(amount) | Self::Back(amount) => amount,
+        }
+    }
+}
+
 /// Writes the form that goes on the wire: always two decimals.
 impl fmt::Display for Kopecks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,6 +157,20 @@ mod tests {
             "9999999999999999999999",
         ] {
             assert_eq!(Kopecks::parse(text), Err(AmountError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_minus_means_back_and_nothing_else_is_a_sign() {
+        let uah = |minor| Kopecks::new(minor).unwrap();
+        assert_eq!(Movement::parse("50"), Ok(Movement::Forward(uah(5_000))));
+        assert_eq!(Movement::parse("-9"), Ok(Movement::Back(uah(900))));
+        assert_eq!(Movement::parse("1.01"), Ok(Movement::Forward(uah(101))));
+        assert_eq!(Movement::parse("-120.35"), Ok(Movement::Back(uah(12_035))));
+        for text in [
+            "--9", "+9", "- 9", "9-", "-", "0", "-0", "0.00", "−9", "-1e2",
+        ] {
+            assert_eq!(Movement::parse(text), Err(AmountError), "{text:?}");
         }
     }
 

@@ -1,19 +1,14 @@
 //! The calls themselves.
 
 use std::sync::Arc;
-use std::time::Instant;
-
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use tokio::sync::Semaphore;
-use tracing::Instrument;
 
 use super::amount::Kopecks;
 use super::config::{ConfigError, PortmoneConfig};
+use super::line::{self, FORM, Line, Lost};
 use super::outcome::{
     Bill, BillStatus, CreateOutcome, Doubt, Mismatch, NotSent, PayOutcome, Refusal, StatusOutcome,
 };
-use super::xml::{self, Answer, WireBill, XmlError};
-use crate::http::{self, BodyError};
+use super::xml::{self, Answer, WireBill};
 
 /// Speaks PortmoneDirect. Cheap to clone; all clones share one limit of calls under way.
 #[derive(Debug, Clone)]
@@ -24,8 +19,7 @@ pub struct PortmoneClient {
 #[derive(Debug)]
 struct Inner {
     config: PortmoneConfig,
-    http: reqwest::Client,
-    slots: Semaphore,
+    line: Line,
 }
 
 /// How one exchange ended, before anybody asks what the answer means.
@@ -44,14 +38,9 @@ impl PortmoneClient {
     pub fn try_new(mut config: PortmoneConfig) -> Result<Self, ConfigError> {
         config.check()?;
         config.http.tls12_only = true;
-        let http = http::client(&config.http)?;
-        let slots = Semaphore::new(config.max_in_flight);
+        let line = Line::open(&config.endpoint, &config.http, config.max_in_flight)?;
         Ok(Self {
-            inner: Arc::new(Inner {
-                config,
-                http,
-                slots,
-            }),
+            inner: Arc::new(Inner { config, line }),
         })
     }
 
@@ -168,69 +157,17 @@ impl PortmoneClient {
         judge: impl FnOnce(Exchange) -> T,
         label: impl FnOnce(&T) -> &'static str,
     ) -> T {
-        let span = tracing::info_span!(
-            "portmone",
-            method,
-            outcome = tracing::field::Empty,
-            duration_ms = tracing::field::Empty
-        );
-        async {
-            let started = Instant::now();
-            let outcome = judge(self.exchange(method, fields).await);
-            let (took, word) = (started.elapsed(), label(&outcome));
-            let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            let span = tracing::Span::current();
-            span.record("outcome", word).record("duration_ms", millis);
-            tracing::info!(method, outcome = word, duration_ms = millis, "portmone call ended");
-            let method = method.to_owned();
-            metrics::counter!("kvit_provider_requests_total", "provider" => "portmone", "method" => method.clone(), "outcome" => word)
-                .increment(1);
-            metrics::histogram!("kvit_provider_request_seconds", "provider" => "portmone", "method" => method).record(took);
-            outcome
-        }
-        .instrument(span)
-        .await
+        line::observed(method, self.exchange(method, fields), judge, label).await
     }
 
     async fn exchange(&self, method: &str, fields: &[(&str, &str)]) -> Exchange {
-        let Inner {
-            config,
-            http,
-            slots,
-        } = &*self.inner;
-        let Ok(Ok(_slot)) = tokio::time::timeout(config.http.timeouts.total, slots.acquire()).await
-        else {
-            return Exchange::NotSent(NotSent::Busy);
+        let Inner { config, line } = &*self.inner;
+        let body = form_body(config, method, fields);
+        let (status, body) = match line.post(FORM, body, xml::MAX_BYTES).await {
+            Ok(received) => received,
+            Err(Lost::NotSent(reason)) => return Exchange::NotSent(reason),
+            Err(Lost::Unknown(doubt)) => return Exchange::Unknown(doubt),
         };
-        let request = http
-            .post(config.endpoint.clone())
-            .header(
-                CONTENT_TYPE,
-                "application/x-www-form-urlencoded; charset=utf-8",
-            )
-            .body(form_body(config, method, fields));
-        let response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => return unanswered(&error),
-        };
-        let status = response.status().as_u16();
-        let charset = declared_charset(response.headers());
-        let body = match http::bounded_body(response, xml::MAX_BYTES).await {
-            Ok(body) => body,
-            Err(BodyError::TooLarge { .. }) => return Exchange::Unknown(XmlError::TooLong.into()),
-            Err(BodyError::Broken(error)) if error.is_timeout() => {
-                return Exchange::Unknown(Doubt::Timeout);
-            }
-            Err(BodyError::Broken(_)) => return Exchange::Unknown(Doubt::Broken),
-        };
-        // Refusals are documented with status 200; one client's test server answers 400. Any other status comes from something
-        // that stands between us and the operation, whatever its body says.
-        if !matches!(status, 200 | 400) {
-            return Exchange::Unknown(Doubt::HttpStatus(status));
-        }
-        if charset.is_some_and(|name| !name.eq_ignore_ascii_case("utf-8")) {
-            return Exchange::Unknown(XmlError::Charset.into());
-        }
         match xml::parse(&body) {
             Ok(Answer::Ok(_)) if status != 200 => Exchange::Unknown(Doubt::HttpStatus(status)),
             Ok(Answer::Ok(bill)) => Exchange::Ok(bill),
@@ -252,30 +189,6 @@ fn form_body(config: &PortmoneConfig, method: &str, fields: &[(&str, &str)]) -> 
     }
     form.extend_pairs(fields);
     form.finish()
-}
-
-/// Sorts a failed send by whether a byte of the request can have left. The connection is always a fresh one, so a failure to
-/// connect (name, TCP, TLS handshake) is proof that none has; everything later is doubt.
-fn unanswered(error: &reqwest::Error) -> Exchange {
-    if error.is_connect() {
-        Exchange::NotSent(NotSent::Connect)
-    } else if error.is_builder() {
-        Exchange::NotSent(NotSent::Request)
-    } else if error.is_timeout() {
-        Exchange::Unknown(Doubt::Timeout)
-    } else {
-        Exchange::Unknown(Doubt::Broken)
-    }
-}
-
-fn declared_charset(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    value.split(';').skip(1).find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("charset")
-            .then(|| value.trim().trim_matches('"').to_owned())
-    })
 }
 
 fn wrong_bill(bill: &WireBill, bill_id: &str) -> Option<Mismatch> {

@@ -3,6 +3,7 @@
 use chrono::NaiveDateTime;
 
 use super::amount::Kopecks;
+use super::json::JsonError;
 use super::xml::{WireBill, XmlError};
 
 /// A bill at the provider.
@@ -106,6 +107,9 @@ pub enum Doubt {
     /// An answer that cannot be believed.
     #[error("the answer cannot be read")]
     Answer(#[from] XmlError),
+    /// An answer in JSON that cannot be believed.
+    #[error("the answer cannot be read")]
+    Json(#[from] JsonError),
     /// `ok` without the bill that it must carry.
     #[error("the answer says ok but holds no bill")]
     NoBill,

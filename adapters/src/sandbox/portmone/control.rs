@@ -27,7 +27,7 @@ pub struct BillRecord {
     pub contract_number: String,
     /// What the creator wrote: our operation id.
     pub comment: String,
-    /// `created`, `pending`, `paid` or `rejected`.
+    /// `created`, `pending`, `paid`, `rejected` or `reversed`.
     pub status: String,
     /// The sum asked for, in kopecks.
     pub amount_minor: Option<i64>,
@@ -91,13 +91,14 @@ struct Settled {
     status: Settlement,
 }
 
-type Answer<T> = Result<Json<T>, StatusCode>;
+pub(super) type Answer<T> = Result<Json<T>, StatusCode>;
 type PortmoneFaults = Faults<PortmoneAction, PortmoneChance>;
 
 pub(super) fn routes() -> Router<Arc<Portmone>> {
     Router::new()
         .route("/_sandbox/portmone/bills", get(bills))
         .route("/_sandbox/portmone/bills/{id}/settle", post(settle))
+        .route("/_sandbox/portmone/bills/{id}/reverse", post(reverse))
         .route("/_sandbox/portmone/deposit", post(deposit))
         .route("/_sandbox/portmone/numbers", post(port_number))
         .route(
@@ -134,7 +135,24 @@ async fn settle(
         settled.status == Settlement::Paid,
     )
     .map_err(unwritten)?;
+    if let Some(bill) = bill.as_ref().filter(|bill| bill.state == BillState::Paid) {
+        portmone.tell_bill(bill, false).map_err(unwritten)?;
+    }
     bill.as_ref()
+        .map(|bill| Json(bill.into()))
+        .ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn reverse(
+    State(portmone): State<Arc<Portmone>>,
+    Path(id): Path<String>,
+) -> Answer<BillRecord> {
+    let paid = state::reverse(&mut locked(&portmone.books), &id)
+        .map_err(unwritten)?
+        .ok_or(StatusCode::NOT_FOUND)?;
+    portmone.tell_bill(&paid, true).map_err(unwritten)?;
+    locked(&portmone.books)
+        .bill(&id)
         .map(|bill| Json(bill.into()))
         .ok_or(StatusCode::NOT_FOUND)
 }
@@ -183,7 +201,7 @@ async fn clear_faults(State(portmone): State<Arc<Portmone>>) -> Json<bool> {
     Json(true)
 }
 
-fn unwritten(error: JournalError) -> StatusCode {
+pub(super) fn unwritten(error: JournalError) -> StatusCode {
     tracing::error!(%error, "sandbox cannot write its journal");
     StatusCode::INTERNAL_SERVER_ERROR
 }

@@ -1,10 +1,14 @@
-//! The simulated PortmoneDirect: form posts in, small XML documents out, and books to compare our ledger with.
+//! The simulated Portmone: PortmoneDirect (form posts in, small XML documents out), the payment gateway in [`gateway`], the
+//! notifications of both in [`notices`], and books to compare our ledger with.
 //!
-//! Money moves in [`state`] only, once per bill, whatever goes wrong around it. Error codes other than `p001` and the name of the
-//! status method are not public knowledge; here they are the simulator's own, and the client treats them as opaque.
+//! Money moves in [`state`] and in the gateway's state only, once per bill, whatever goes wrong around it. Error codes other than
+//! `p001` and the name of the status method are not public knowledge; here they are the simulator's own, and the client treats them
+//! as opaque.
 
 mod control;
 pub mod faults;
+pub mod gateway;
+pub mod notices;
 mod render;
 mod state;
 
@@ -22,6 +26,8 @@ use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
 
 use self::faults::{PortmoneAction, PortmoneChance, Settle};
+use self::gateway::state::ShopBooks;
+use self::notices::Notices;
 use self::render::{Blemish, Reply};
 use self::state::{Books, Refused};
 use super::faults::{FaultBox, Faults};
@@ -30,6 +36,7 @@ use super::server::Wire;
 use super::{SandboxConfig, SandboxError};
 
 pub use self::control::{BillRecord, BooksView, Settlement};
+pub use self::gateway::{GATEWAY, GatewaySettings};
 
 /// Where the service answers.
 pub const ENDPOINT: &str = "/api/directcash/";
@@ -57,6 +64,17 @@ pub enum BillShape {
     Child,
 }
 
+/// What paying a paid bill again does. Sources do not say, so both exist here; money moves once in either.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repay {
+    /// Answers the paid bill.
+    #[default]
+    Answers,
+    /// Refuses with a code.
+    Refuses,
+}
+
 /// Settings of the simulated provider.
 #[derive(Clone)]
 pub struct PortmoneSettings {
@@ -68,6 +86,10 @@ pub struct PortmoneSettings {
     pub status_method: String,
     /// How bills are written.
     pub shape: BillShape,
+    /// What paying a paid bill again does.
+    pub repay: Repay,
+    /// The account at the payment gateway.
+    pub gateway: GatewaySettings,
     /// Money that can be paid out, in kopecks.
     pub deposit_minor: i64,
     /// The operators.
@@ -81,6 +103,7 @@ impl fmt::Debug for PortmoneSettings {
         f.debug_struct("PortmoneSettings")
             .field("status_method", &self.status_method)
             .field("shape", &self.shape)
+            .field("repay", &self.repay)
             .finish_non_exhaustive()
     }
 }
@@ -97,6 +120,8 @@ impl Default for PortmoneSettings {
             password: "sandbox".to_owned(),
             status_method: "bills.get".to_owned(),
             shape: BillShape::default(),
+            repay: Repay::default(),
+            gateway: GatewaySettings::default(),
             deposit_minor: 100_000_000,
             payees: vec![
                 payee(
@@ -116,6 +141,8 @@ impl Default for PortmoneSettings {
 pub(crate) struct Portmone {
     settings: PortmoneSettings,
     books: Mutex<Remembered<Books>>,
+    shop: Mutex<Remembered<ShopBooks>>,
+    notices: Notices,
     faults: Mutex<FaultBox<PortmoneAction, PortmoneChance>>,
 }
 
@@ -128,10 +155,14 @@ impl Portmone {
     pub(crate) fn open(config: &SandboxConfig) -> Result<Arc<Self>, SandboxError> {
         let settings = config.portmone.clone();
         let books = Remembered::open(config.dir.as_deref(), "portmone.jsonl")?;
+        let shop = Remembered::open(config.dir.as_deref(), "portmone-gateway.jsonl")?;
+        let notices = Notices::open(config)?;
         let faults = FaultBox::new(settings.faults.clone(), config.seed);
         Ok(Arc::new(Self {
             settings,
             books: Mutex::new(books),
+            shop: Mutex::new(shop),
+            notices,
             faults: Mutex::new(faults),
         }))
     }
@@ -148,17 +179,26 @@ impl Portmone {
             return Ok(Err(Refused::Credentials));
         }
         let mut books = locked(&self.books);
-        match form.get("method") {
+        let moved = books.bill(form.get("billId")).map(|bill| bill.moved_minor);
+        let done = match form.get("method") {
             "bills.create" => state::create(&mut books, &self.settings, form),
             "bills.pay" => state::pay(&mut books, &self.settings, form, hold),
             method if method == self.settings.status_method => state::read(&mut books, form),
             _ => Ok(Err(Refused::Method)),
+        };
+        drop(books);
+        if let Ok(Ok(bill)) = &done
+            && moved.is_some_and(|before| before != bill.moved_minor)
+        {
+            self.tell_bill(bill, false)?;
         }
+        done
     }
 
-    /// Runs one call and writes the answer, spoilt as a fault demands.
-    fn answer(&self, form: &Form, blemish: Option<&Blemish>) -> Reply {
-        self.answer_holding(form, blemish, None)
+    /// Puts the news of a paid or reversed payout bill among the notifications.
+    fn tell_bill(&self, bill: &state::Bill, reversed: bool) -> Result<(), JournalError> {
+        let news = notices::bill_news(bill, reversed);
+        self.notices.add(news, reversed)
     }
 
     fn answer_holding(
@@ -169,15 +209,17 @@ impl Portmone {
     ) -> Reply {
         match self.run(form, hold) {
             Ok(result) => render::reply(&self.settings, form, result, blemish),
-            Err(error) => {
-                tracing::error!(%error, "sandbox cannot write its journal");
-                Reply {
-                    status: 500,
-                    content_type: "text/plain",
-                    body: b"internal error".to_vec(),
-                }
-            }
+            Err(error) => unwritten(&error),
         }
+    }
+}
+
+fn unwritten(error: &JournalError) -> Reply {
+    tracing::error!(%error, "sandbox cannot write its journal");
+    Reply {
+        status: 500,
+        content_type: "text/plain",
+        body: b"internal error".to_vec(),
     }
 }
 
@@ -202,7 +244,11 @@ pub(crate) fn router(portmone: Arc<Portmone>) -> Router {
     let service = Router::new()
         .route(ENDPOINT, any(call))
         .route(ENDPOINT.trim_end_matches('/'), any(call));
-    service.merge(control::routes()).with_state(portmone)
+    service
+        .merge(control::routes())
+        .merge(gateway::routes())
+        .merge(notices::routes())
+        .with_state(portmone)
 }
 
 async fn call(
@@ -234,45 +280,78 @@ async fn call(
     send(meet(&portmone, &form, &wire).await)
 }
 
-/// Lets the planned misfortune happen to the call, or answers it plainly.
-async fn meet(portmone: &Arc<Portmone>, form: &Form, wire: &Wire) -> Reply {
-    let contract = {
+/// A call of either service, as far as misfortunes need to know it.
+trait Call: Clone + Send + Sync + 'static {
+    fn method(&self) -> &str;
+    /// All names under which a rule may mean this call.
+    fn subjects(&self, portmone: &Portmone) -> Vec<String>;
+    /// Runs the call and writes the answer, spoilt as a fault demands.
+    fn answer(&self, portmone: &Portmone, blemish: Option<&Blemish>, hold: Option<Settle>)
+    -> Reply;
+    fn refusal(&self, code: &str, words: &str) -> Reply;
+}
+
+impl Call for Form {
+    fn method(&self) -> &str {
+        self.get("method")
+    }
+
+    fn subjects(&self, portmone: &Portmone) -> Vec<String> {
         let books = locked(&portmone.books);
-        books.bill(form.get("billId")).map_or_else(
-            || form.get("contractNumber").to_owned(),
+        let contract = books.bill(self.get("billId")).map_or_else(
+            || self.get("contractNumber").to_owned(),
             |bill| bill.contract_number.clone(),
-        )
-    };
-    let action =
-        locked(&portmone.faults).meet(form.get("method"), &[&contract, form.get("billId")]);
+        );
+        vec![contract, self.get("billId").to_owned()]
+    }
+
+    fn answer(
+        &self,
+        portmone: &Portmone,
+        blemish: Option<&Blemish>,
+        hold: Option<Settle>,
+    ) -> Reply {
+        portmone.answer_holding(self, blemish, hold)
+    }
+
+    fn refusal(&self, code: &str, words: &str) -> Reply {
+        render::refusal(self, code, words)
+    }
+}
+
+/// Lets the planned misfortune happen to the call, or answers it plainly.
+async fn meet<C: Call>(portmone: &Arc<Portmone>, call: &C, wire: &Wire) -> Reply {
+    let subjects = call.subjects(portmone);
+    let subjects: Vec<&str> = subjects.iter().map(String::as_str).collect();
+    let action = locked(&portmone.faults).meet(call.method(), &subjects);
     let Some(action) = action else {
-        return portmone.answer(form, None);
+        return call.answer(portmone, None, None);
     };
-    tracing::debug!(method = form.get("method"), ?action, "sandbox fault");
+    tracing::debug!(method = call.method(), ?action, "sandbox fault");
     match action {
         PortmoneAction::Delay { millis } => {
             // On its own task: a provider goes on with a call whose caller has lost patience and left.
-            let (portmone, form) = (Arc::clone(portmone), form.clone());
+            let (portmone, call) = (Arc::clone(portmone), call.clone());
             let late = tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(millis)).await;
-                portmone.answer(&form, None)
+                call.answer(&portmone, None, None)
             });
             late.await
                 .unwrap_or_else(|_stopped| render::failing_server(503))
         }
         PortmoneAction::DelayAfter { millis } => {
-            let reply = portmone.answer(form, None);
+            let reply = call.answer(portmone, None, None);
             tokio::time::sleep(Duration::from_millis(millis)).await;
             reply
         }
         PortmoneAction::DropBefore => match wire.cut().await {},
         PortmoneAction::DropAfter => {
-            let _processed = portmone.answer(form, None);
+            let _processed = call.answer(portmone, None, None);
             match wire.cut().await {}
         }
         PortmoneAction::HttpBefore { status } => render::failing_server(status),
         PortmoneAction::HttpAfter { status } => {
-            let _processed = portmone.answer(form, None);
+            let _processed = call.answer(portmone, None, None);
             render::failing_server(status)
         }
         PortmoneAction::Fail {
@@ -281,16 +360,16 @@ async fn meet(portmone: &Arc<Portmone>, form: &Form, wire: &Wire) -> Reply {
             processed,
         } => {
             if processed {
-                let _processed = portmone.answer(form, None);
+                let _processed = call.answer(portmone, None, None);
             }
-            render::refusal(form, &code, &description)
+            call.refusal(&code, &description)
         }
         PortmoneAction::Duplicate => {
-            let _first = portmone.answer(form, None);
-            portmone.answer(form, None)
+            let _first = call.answer(portmone, None, None);
+            call.answer(portmone, None, None)
         }
-        PortmoneAction::Spoil { blemish } => portmone.answer(form, Some(&blemish)),
-        PortmoneAction::Pending { settle } => portmone.answer_holding(form, None, Some(settle)),
+        PortmoneAction::Spoil { blemish } => call.answer(portmone, Some(&blemish), None),
+        PortmoneAction::Pending { settle } => call.answer(portmone, None, Some(settle)),
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    fn xml(body: String) -> Self {
+    pub(super) fn xml(body: String) -> Self {
         Self {
             status: 200,
             content_type: XML,
@@ -210,13 +210,13 @@ pub(super) fn failing_server(status: u16) -> Reply {
     }
 }
 
-fn text(minor: i64) -> String {
+pub(super) fn text(minor: i64) -> String {
     Kopecks::new(minor)
         .map(|amount| amount.to_string())
         .unwrap_or_default()
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     quick_xml::escape::escape(text).into_owned()
 }
 
@@ -272,6 +272,12 @@ impl Refused {
                 "The bill is rejected",
                 "Рахунок відхилено",
                 "Счёт отклонён",
+            ),
+            Self::AlreadyPaid => (
+                "s304",
+                "The bill is already paid",
+                "Рахунок вже оплачено",
+                "Счёт уже оплачен",
             ),
             Self::Deposit => (
                 "s401",

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::faults::Settle;
-use super::{Form, PortmoneSettings};
+use super::{Form, PortmoneSettings, Repay};
 use crate::portmone::Kopecks;
 use crate::sandbox::journal::{JournalError, Remembered, State};
 use crate::sandbox::now;
@@ -23,6 +23,8 @@ pub enum BillState {
     Paid,
     /// Will not be paid.
     Rejected,
+    /// Money moved and came back to the deposit.
+    Reversed,
 }
 
 impl BillState {
@@ -32,6 +34,7 @@ impl BillState {
             Self::Pending => "pending",
             Self::Paid => "paid",
             Self::Rejected => "rejected",
+            Self::Reversed => "reversed",
         }
     }
 }
@@ -72,6 +75,9 @@ pub(crate) enum Change {
     Rejected {
         id: String,
     },
+    Reversed {
+        id: String,
+    },
     Read {
         id: String,
     },
@@ -106,6 +112,7 @@ pub(crate) enum Refused {
     Amount,
     Bill,
     Rejected,
+    AlreadyPaid,
     Deposit,
 }
 
@@ -140,7 +147,7 @@ impl State for Books {
                 // Guarded here once more: whoever calls twice, a bill moves money once.
                 if let Some(bill) = self
                     .bill_mut(&id)
-                    .filter(|bill| bill.state != BillState::Paid)
+                    .filter(|bill| !matches!(bill.state, BillState::Paid | BillState::Reversed))
                 {
                     bill.state = BillState::Paid;
                     bill.amount_minor = Some(amount_minor);
@@ -152,9 +159,19 @@ impl State for Books {
             Change::Rejected { id } => {
                 if let Some(bill) = self
                     .bill_mut(&id)
-                    .filter(|bill| bill.state != BillState::Paid)
+                    .filter(|bill| !matches!(bill.state, BillState::Paid | BillState::Reversed))
                 {
                     bill.state = BillState::Rejected;
+                }
+            }
+            Change::Reversed { id } => {
+                if let Some(bill) = self
+                    .bill_mut(&id)
+                    .filter(|bill| bill.state == BillState::Paid)
+                {
+                    bill.state = BillState::Reversed;
+                    let back = std::mem::take(&mut bill.moved_minor);
+                    self.spent_minor = self.spent_minor.saturating_sub(back);
                 }
             }
             Change::Read { id } => {
@@ -298,8 +315,16 @@ pub(super) fn pay(
         let bill = books.bill(&id).ok_or(Refused::Bill)?;
         let amount = positive(form.get("amount"))?;
         match bill.state {
+            BillState::Paid if settings.repay == Repay::Refuses => Err(Refused::AlreadyPaid),
             BillState::Paid | BillState::Pending => Ok(None),
-            BillState::Rejected => Err(Refused::Rejected),
+            BillState::Rejected | BillState::Reversed => Err(Refused::Rejected),
+            // The number may have gone to another operator since the bill was made.
+            BillState::Created
+                if books.serving(settings, &bill.contract_number)
+                    != Some(bill.payee_id.as_str()) =>
+            {
+                Err(Refused::ForeignOperator)
+            }
             BillState::Created if bill.amount_minor.is_some_and(|billed| billed != amount) => {
                 Err(Refused::Amount)
             }
@@ -379,6 +404,22 @@ pub(super) fn settle(
         books.commit(vec![change])?;
     }
     Ok(books.bill(id).cloned())
+}
+
+/// Takes a paid bill's money back. `Ok(None)` when there is no such bill or nothing to take back.
+pub(super) fn reverse(
+    books: &mut Remembered<Books>,
+    id: &str,
+) -> Result<Option<Bill>, JournalError> {
+    let Some(paid) = books
+        .bill(id)
+        .filter(|bill| bill.state == BillState::Paid)
+        .cloned()
+    else {
+        return Ok(None);
+    };
+    books.commit(vec![Change::Reversed { id: id.to_owned() }])?;
+    Ok(Some(paid))
 }
 
 fn positive(text: &str) -> Result<i64, Refused> {
