@@ -10,7 +10,7 @@ use std::time::Instant;
 use chrono::NaiveDate;
 use clap::ValueEnum;
 use kvit_domain::event::Position;
-use kvit_projections::export::{Format, Period, export};
+use kvit_projections::export::{ExportError, Format, Period, export};
 use kvit_projections::log;
 
 use super::{AuditError, Desk, rate};
@@ -84,9 +84,7 @@ pub async fn run(args: &ExportArgs) -> Result<ExitCode, AuditError> {
     let pool = desk.pool("export")?;
     let head = log::head(&pool).await?;
     if let Some(until) = args.until_position.filter(|until| *until > head) {
-        return Err(AuditError::Use(format!(
-            "the log ends at position {head}, before {until}"
-        )));
+        return Err(ExportError::Short { ends: head, until }.into());
     }
     let until = args.until_position.unwrap_or(head);
     let begun = Instant::now();

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use kvit_domain::event::Position;
+use kvit_projections::export::ExportError;
 use kvit_projections::export::balances::decimal;
 use kvit_projections::export::past::{self, Past};
 use kvit_projections::queries::ledger::{AccountTotal, TrialBalance};
@@ -146,9 +147,7 @@ pub async fn report(
 ) -> Result<Report, AuditError> {
     let head = log::head(pool).await?;
     if let Some(until) = until.filter(|until| *until > head) {
-        return Err(AuditError::Use(format!(
-            "the log ends at position {head}, before {until}"
-        )));
+        return Err(ExportError::Short { ends: head, until }.into());
     }
     let stands = status::status(pool).await?;
     let mut projections = Vec::with_capacity(names.len());

@@ -30,6 +30,13 @@ use crate::shutdown;
 use crate::stack::Stack;
 use crate::ui;
 
+/// The superuser of a private cluster.
+const SUPERUSER: &str = "postgres";
+/// The roles that a private cluster has already.
+const MADE: [&str; 3] = [SUPERUSER, "kvit", "kvit_app"];
+/// The database that is restored into.
+const RESTORED: &str = "restored";
+
 /// Which backup.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DrillArgs {
@@ -130,8 +137,9 @@ async fn prove(
     manifest: &Manifest,
     drill: &mut Drill,
 ) -> Result<(), BackupError> {
-    let owner_url = stack.endpoints().database_owner_url.clone();
-    restore(&owner_url, file, manifest, drill).await?;
+    let cluster = &stack.endpoints().database_owner_url;
+    restore(cluster, file, manifest, drill).await?;
+    let owner_url = restored_url(cluster, &manifest.owner)?;
 
     let owner = pool_of(&owner_url, "restore-drill")?;
     let begun = Instant::now();
@@ -168,31 +176,49 @@ async fn prove(
     Ok(())
 }
 
+/// The restored database, as its owner. The private cluster trusts whoever reaches its socket.
+fn restored_url(cluster: &str, role: &str) -> Result<String, BackupError> {
+    let unreadable = || AuditError::Use("the cluster's address cannot be read".to_owned());
+    let mut url = Url::parse(cluster).map_err(|_text| unreadable())?;
+    url.set_username(role).map_err(|()| unreadable())?;
+    url.set_path(RESTORED);
+    Ok(url.into())
+}
+
 async fn restore(
-    owner_url: &str,
+    cluster: &str,
     file: &Path,
     manifest: &Manifest,
     drill: &mut Drill,
 ) -> Result<(), BackupError> {
     let begun = Instant::now();
     let tools = Tools::find().await?;
-    let mut admin = Url::parse(owner_url)
-        .map_err(|_text| AuditError::Use("the cluster's address cannot be read".to_owned()))?;
-    // The private cluster trusts whoever reaches its socket. Owners and rights are restored as they were, which only a
-    // superuser can.
-    let _always_has_a_host = admin.set_username("postgres");
-    let admin = Database::of(admin.as_str())?;
-    for role in &manifest.roles {
-        if !["postgres", "kvit", "kvit_app"].contains(&role.as_str()) {
-            let mut command = tools.command("createuser", &admin);
-            command.args(["--no-login", "--no-password", "--", role]);
-            run_program("createuser", &mut command).await?;
-        }
+    // Owners and rights are restored as they were, which only a superuser can.
+    let admin = Database::of(&restored_url(cluster, SUPERUSER)?)?;
+    for role in manifest
+        .roles
+        .iter()
+        .filter(|role| !MADE.contains(&role.as_str()))
+    {
+        let mut command = tools.command("createuser", &admin);
+        // So that we can be the owner; whoever asks for a database gets one that is there.
+        command
+            .env("PGDATABASE", "postgres")
+            .args(["--login", "--no-password", "--", role]);
+        run_program("createuser", &mut command).await?;
     }
+    let mut command = tools.command("createdb", &admin);
+    command
+        .env("PGDATABASE", "postgres")
+        .args(["--template=template0", "--encoding=UTF8", "--no-password"])
+        .arg(format!("--owner={}", manifest.owner))
+        .arg(RESTORED);
+    run_program("createdb", &mut command).await?;
     let jobs = std::thread::available_parallelism().map_or(1, |jobs| jobs.get().min(4));
     let mut command = tools.command("pg_restore", &admin);
     command
-        .args(["--exit-on-error", "--no-password", "--dbname=kvit"])
+        .args(["--exit-on-error", "--no-password"])
+        .arg(format!("--dbname={RESTORED}"))
         .arg(format!("--jobs={jobs}"))
         .arg(file);
     run_program("pg_restore", &mut command).await?;

@@ -84,6 +84,7 @@ async fn make(url: &str, path: &Path, taken_at: DateTime<Utc>) -> Result<Manifes
     let begun = Instant::now();
     let mut snapshot = Snapshot::hold(&pool).await?;
     let server = snapshot.server_version().await?;
+    let owner = snapshot.owner().await?;
     let roles = snapshot.roles().await?;
     let left_out = snapshot.spare_schemas().await?;
     let facts = snapshot.facts().await?;
@@ -133,6 +134,7 @@ async fn make(url: &str, path: &Path, taken_at: DateTime<Utc>) -> Result<Manifes
             .into_owned(),
         bytes,
         sha256,
+        owner,
         roles,
         left_out,
         facts,

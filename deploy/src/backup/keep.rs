@@ -58,6 +58,7 @@ mod tests {
             file: name.to_owned(),
             bytes: 4,
             sha256: String::new(),
+            owner: String::new(),
             roles: Vec::new(),
             left_out: Vec::new(),
             facts: Facts {

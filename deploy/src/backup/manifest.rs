@@ -37,6 +37,8 @@ pub struct Manifest {
     pub bytes: u64,
     /// SHA-256 of it, hexadecimal.
     pub sha256: String,
+    /// The role that owns the schema.
+    pub owner: String,
     /// Roles that must exist where it is restored.
     pub roles: Vec<String>,
     /// Schemas that are not in it, because they are built again when they are needed.

@@ -92,6 +92,70 @@ fn services_do_not_start_during_an_installation_and_everything_is_as_before_afte
 }
 
 #[test]
+fn tools_that_only_tests_need_are_installed_and_their_absence_stops_nobody() {
+    // A PATH of its own, so that a machine which has the tools looks like one that has not.
+    let machine =
+        Machine::new("case \"$*\" in *hledger*) echo tools \"$@\" >>\"$SEEN\"; exit 100;; esac");
+    machine.program(
+        "pkg-config",
+        "case \"$1\" in --modversion) echo 5.3.0;; esac",
+    );
+    for name in ["cc", "clang", "tesseract", "postgres", "initdb"] {
+        machine.program(
+            name,
+            "case \"$1\" in --version) echo 'x 15.0'; echo 'tesseract 5.3.0';; --list-langs) printf 'eng\\nrus\\nukr\\n';; esac",
+        );
+    }
+    machine.program(
+        "tesseract",
+        "case \"$1\" in --version) echo 'tesseract 5.3.0';; *) printf 'eng\\nrus\\nukr\\n';; esac",
+    );
+    let tools = machine.dir.path().join("tools");
+    std::fs::create_dir_all(&tools).unwrap();
+    for name in [
+        "bash",
+        "sed",
+        "sort",
+        "head",
+        "tail",
+        "id",
+        "env",
+        "tee",
+        "chmod",
+        "rm",
+        "rmdir",
+        "mkdir",
+        "dirname",
+        "dpkg-query",
+    ] {
+        let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+            .map(|folder| folder.join(name))
+            .find(|program| program.exists());
+        if let Some(real) = real {
+            std::os::unix::fs::symlink(real, tools.join(name)).unwrap();
+        }
+    }
+    let rust = Path::new(env!("CARGO")).parent().unwrap().display();
+    let path = format!(
+        "{}/bin:{}:{rust}",
+        machine.dir.path().display(),
+        tools.display()
+    );
+    let output = machine.set_up().env("PATH", path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let seen = machine.seen();
+    assert!(
+        seen.contains("install") && seen.contains("hledger") && seen.contains("beancount"),
+        "{seen}\n{said}"
+    );
+    assert!(
+        said.contains("WARNING: hledger beancount could not be installed"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_stop_during_an_installation_leaves_nothing_behind() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let machine = Machine::new("case \"$*\" in *install*) exec sleep 60;; esac");

@@ -88,6 +88,19 @@ impl Snapshot {
         Ok(version)
     }
 
+    /// The role that owns the schema, who migrates.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn owner(&mut self) -> Result<String, Fault> {
+        let owner = sqlx::query_scalar(
+            "SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE oid = 'events'::regclass",
+        )
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        Ok(owner)
+    }
+
     /// Roles that own something in this database or were granted something; a copy needs them before it can be made.
     ///
     /// # Errors
