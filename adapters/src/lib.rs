@@ -2,6 +2,7 @@
 //!
 //! Only this crate knows an SQLSTATE or a provider's words.
 
+pub mod audit;
 pub mod http;
 pub mod keys;
 pub mod nats;
