@@ -30,7 +30,7 @@ use time::{first_instant, iso, last_instant};
 
 pub use reason::{Reason, ReasonCode};
 pub use terms::{CampaignTerms, ProductCondition, Reward};
-pub use time::{kyiv_day, kyiv_local};
+pub use time::{kyiv_day, kyiv_day_start, kyiv_local};
 
 /// A register's clock may be this much ahead before a purchase counts as dated in the future.
 pub const FUTURE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);

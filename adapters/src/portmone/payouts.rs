@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use kvit_commands::ports::payout::{
     BillStatus as PortStatus, BillView, PayoutOrder, PayoutProvider, ProviderFault, RefusalKind,
 };
+use kvit_domain::ledger::ProviderName;
 use kvit_domain::money::{Currency, Money};
 use kvit_domain::phone::Operator;
 
@@ -78,8 +79,12 @@ impl PortmonePayouts {
             return Err(refused("local.currency"));
         }
         let amount = Kopecks::new(order.amount.minor).map_err(|_| refused("local.amount"))?;
+        // Portmone tops phones up and nothing else.
+        let Some(operator) = order.operator else {
+            return Err(refused("local.method"));
+        };
         Ok(Terms {
-            payee: self.payees.of(order.operator),
+            payee: self.payees.of(operator),
             phone: &order.phone,
             amount,
         })
@@ -137,6 +142,7 @@ fn view(bill: Bill, status: PortStatus) -> BillView {
             .paid_amount
             .map(|amount| Money::new(amount.minor(), Currency::Uah)),
         paid_at: bill.pay_date,
+        provider_id: None,
     }
 }
 
@@ -146,8 +152,8 @@ fn differs(mismatch: Mismatch) -> ProviderFault {
 
 #[async_trait]
 impl PayoutProvider for PortmonePayouts {
-    fn name(&self) -> &'static str {
-        "portmone"
+    fn provider(&self) -> ProviderName {
+        ProviderName::Portmone
     }
 
     async fn create(&self, order: &PayoutOrder) -> Result<BillView, ProviderFault> {

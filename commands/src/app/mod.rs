@@ -1,11 +1,20 @@
 //! The use cases, one facade for bot, gateway, policies and tests. What a method does is one decision on the log.
 
+mod adjustments;
+mod bulk;
 mod campaigns;
 mod jobs;
+mod payments;
+mod payout_sending;
 mod payouts;
 mod people;
+mod periods;
+mod providers;
 mod receipts;
+mod reconciliations;
+mod refunds;
 mod reviews;
+mod transfers;
 mod wallets;
 
 use std::sync::Arc;
@@ -14,6 +23,8 @@ use std::time::Duration;
 use kvit_domain::aggregate::Decide;
 use kvit_domain::event::{Position, RecordedEvent, Sequence, StreamId};
 use kvit_domain::ids::CampaignId;
+use kvit_domain::ledger::ProviderName;
+use kvit_domain::money::Money;
 use kvit_domain::rules::Thresholds;
 use serde::Serialize;
 
@@ -27,7 +38,16 @@ use crate::ports::time::Clock;
 use crate::ports::vault::Vault;
 
 pub use jobs::JobRequest;
-pub use payouts::{PAYOUT_ATTEMPTS_MAX, next_payout_id, reward_payout_id};
+pub use adjustments::AdjustmentRequest;
+pub use bulk::{BULK_COMMANDS_MAX, BulkCommand, BulkMode, BulkOutcome};
+pub(crate) use payments::key_is_fresh;
+pub use payments::{PaymentRequest, payment_key};
+pub use payout_sending::Gate;
+pub use payouts::{PAYOUT_ATTEMPTS_MAX, PayoutRequest, PayoutRoute, next_payout_id, reward_payout_id};
+pub use reconciliations::Statement;
+pub use refunds::refund_key;
+pub use transfers::TransferRequest;
+
 pub use receipts::{PHOTO_BYTES_MAX, Submitted, UPLOAD_WINDOW, UPLOADS_IN_WINDOW};
 
 /// What the use cases are told by configuration.
@@ -37,6 +57,34 @@ pub struct Settings {
     pub campaign_id: CampaignId,
     /// When a reading is trusted.
     pub thresholds: Thresholds,
+    /// What may be paid out through a provider in a day, by currency. What is not named here has no limit.
+    pub payout_budgets: Vec<(ProviderName, Money)>,
+    /// What is said about payments in.
+    pub payments: PaymentSettings,
+}
+
+/// What is said about payments in.
+#[derive(Debug, Clone)]
+pub struct PaymentSettings {
+    /// Through whom people can pay.
+    pub providers: Vec<ProviderName>,
+    /// Whether the provider's objects must be tests: everywhere but in production.
+    pub test: bool,
+    /// Where the payer's browser comes back to; the payment's id is added as `op`.
+    pub return_url: String,
+    /// How long somebody waits for a payer.
+    pub lifetime: chrono::TimeDelta,
+}
+
+impl Default for PaymentSettings {
+    fn default() -> Self {
+        Self {
+            providers: Vec::new(),
+            test: true,
+            return_url: "http://localhost/".to_owned(),
+            lifetime: chrono::TimeDelta::hours(1),
+        }
+    }
 }
 
 impl Settings {
@@ -46,6 +94,8 @@ impl Settings {
         Self {
             campaign_id: CampaignId::derived("campaign", "default"),
             thresholds: Thresholds::default(),
+            payout_budgets: Vec::new(),
+            payments: PaymentSettings::default(),
         }
     }
 }

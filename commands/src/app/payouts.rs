@@ -5,8 +5,11 @@ use kvit_domain::event::StreamId;
 use kvit_domain::ids::{HoldId, PayoutId, ReceiptId, TransactionId, UserId, WalletId};
 use kvit_domain::ledger::{Account, ProviderName, Transaction, TransactionKind};
 use kvit_domain::money::Money;
-use kvit_domain::payout::{FailedWhen, Payout, PayoutCommand, PayoutState, PayoutTerms};
-use kvit_domain::phone::{Operator, Phone};
+use kvit_domain::payout::{
+    FailedWhen, Payout, PayoutCommand, PayoutMethod, PayoutState, PayoutTerms,
+};
+use kvit_domain::phone::Operator;
+use kvit_domain::quota::{Quota, QuotaCommand};
 use kvit_domain::rejection::Rejection;
 use kvit_domain::wallet::{ReleaseReason, Wallet, WalletCommand};
 
@@ -70,30 +73,34 @@ impl App {
     /// Requests a payout and holds its amount, in one append: the intent is durable before anything leaves.
     ///
     /// # Errors
-    /// `phone_missing`, `insufficient_funds`, `wallet_not_open`.
+    /// `phone_missing`, `operator_not_supported`, `insufficient_funds`, `wallet_not_open`, `invalid_command`.
     pub async fn request_payout(
         &self,
-        payout_id: PayoutId,
-        user_id: UserId,
-        amount: Money,
-        receipt_id: Option<ReceiptId>,
+        request: PayoutRequest,
         context: &Context,
     ) -> Result<Done, CommandError> {
-        let phone = self
-            .phone(user_id)
-            .await?
-            .ok_or_else(|| Rejection::new("phone_missing", "share a phone number first"))?;
-        let operator = Operator::by_prefix(&phone).ok_or_else(|| {
-            Rejection::new(
-                "operator_not_supported",
-                "this operator cannot be topped up",
-            )
-        })?;
-        let plain = phone.digits().as_bytes();
+        let PayoutRequest {
+            payout_id,
+            user_id,
+            amount,
+            receipt_id,
+            ref route,
+        } = request;
+        let Routed {
+            provider,
+            method,
+            operator,
+            plain,
+        } = self.routed(user_id, route).await?;
         let destination = self
             .parts
             .vault
-            .seal(user_id.0, &stream(payout_id), "destination", plain)
+            .seal(
+                user_id.0,
+                &stream(payout_id),
+                "destination",
+                plain.as_bytes(),
+            )
             .await?;
         let wallet_id = WalletId {
             user: user_id,
@@ -112,12 +119,13 @@ impl App {
                     amount,
                     destination: destination.clone(),
                     operator,
-                    provider: ProviderName::Portmone,
+                    provider,
                     receipt_id,
+                    method: method.clone(),
                     hold_id,
                 };
-                if unit.state::<Payout>(&id)?.state == PayoutState::New {
-                    unit.run::<Payout>(&id, &command)?;
+                // A known payout gets its first answer, a different one under its id is refused.
+                if unit.run::<Payout>(&id, &command)? > 0 {
                     let purpose = format!("payout:{payout_id}");
                     unit.run::<Wallet>(
                         &wallet,
@@ -135,13 +143,73 @@ impl App {
         Ok(Done::from(&committed))
     }
 
-    /// Asks for a failed payout again, as a new operation to the number that the person has now.
+    /// Where the money goes, in the clear until it is sealed.
+    async fn routed(&self, user_id: UserId, route: &PayoutRoute) -> Result<Routed, CommandError> {
+        let missing = || Rejection::new("phone_missing", "share a phone number first");
+        let invalid = |message: &str| Rejection::new("invalid_command", message.to_owned());
+        let digits = |text: &str, least: usize, most: usize| {
+            (least..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+        };
+        let yookassa = |method: PayoutMethod, plain: String| Routed {
+            provider: ProviderName::Yookassa,
+            method,
+            operator: None,
+            plain,
+        };
+        Ok(match route {
+            PayoutRoute::Phone { operator } => {
+                let phone = self.phone(user_id).await?.ok_or_else(missing)?;
+                let operator = operator
+                    .or_else(|| Operator::by_prefix(&phone))
+                    .ok_or_else(|| {
+                        Rejection::new(
+                            "operator_not_supported",
+                            "this operator cannot be topped up",
+                        )
+                    })?;
+                Routed {
+                    provider: ProviderName::Portmone,
+                    method: PayoutMethod::MobileTopUp,
+                    operator: Some(operator),
+                    plain: phone.digits().to_owned(),
+                }
+            }
+            PayoutRoute::Sbp { phone, bank_id } => {
+                if !digits(phone, 4, 15) {
+                    return Err(invalid("a phone number has 4 to 15 digits").into());
+                }
+                if bank_id.len() != 12 || !bank_id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                    return Err(invalid("a bank's id has 12 letters and digits").into());
+                }
+                let method = PayoutMethod::Sbp {
+                    bank_id: bank_id.clone(),
+                };
+                yookassa(method, phone.clone())
+            }
+            PayoutRoute::YoomoneyWallet { account } => {
+                if !digits(account, 11, 33) {
+                    return Err(invalid("a wallet's number has 11 to 33 digits").into());
+                }
+                yookassa(PayoutMethod::YoomoneyWallet, account.clone())
+            }
+            PayoutRoute::CardToken { token } => {
+                if token.is_empty() || token.len() > 200 {
+                    return Err(invalid("a card's token has 1 to 200 bytes").into());
+                }
+                yookassa(PayoutMethod::CardToken, token.clone())
+            }
+        })
+    }
+
+    /// Asks for a failed payout again, as a new operation: to the same place, or, for a mobile top-up, to the number that
+    /// the person has now, by another operator if one is named (a number may have moved to it).
     ///
     /// # Errors
     /// `invalid_state` unless it has failed.
     pub async fn retry_payout(
         &self,
         payout_id: PayoutId,
+        operator: Option<Operator>,
         context: &Context,
     ) -> Result<(PayoutId, Done), CommandError> {
         let payout = self.payout(payout_id).await?;
@@ -154,10 +222,33 @@ impl App {
             .with("state", payout.state.code())
             .into());
         }
+        let forgotten = || Rejection::new("user_forgotten", "the destination is not known any more");
+        let route = match &terms.method {
+            PayoutMethod::MobileTopUp => PayoutRoute::Phone { operator },
+            method => {
+                let plain = self
+                    .payout_destination(payout_id, terms)
+                    .await?
+                    .ok_or_else(forgotten)?;
+                match method {
+                    PayoutMethod::Sbp { bank_id } => PayoutRoute::Sbp {
+                        phone: plain,
+                        bank_id: bank_id.clone(),
+                    },
+                    PayoutMethod::YoomoneyWallet => PayoutRoute::YoomoneyWallet { account: plain },
+                    _ => PayoutRoute::CardToken { token: plain },
+                }
+            }
+        };
         let next = next_payout_id(payout_id);
-        let done = self
-            .request_payout(next, terms.user_id, terms.amount, terms.receipt_id, context)
-            .await?;
+        let request = PayoutRequest {
+            payout_id: next,
+            user_id: terms.user_id,
+            amount: terms.amount,
+            receipt_id: terms.receipt_id,
+            route,
+        };
+        let done = self.request_payout(request, context).await?;
         Ok((next, done))
     }
 
@@ -193,12 +284,12 @@ impl App {
         .await
     }
 
-    /// The number in the clear, for the provider's call only.
+    /// The destination in the clear, for the provider's call only.
     pub(crate) async fn payout_destination(
         &self,
         payout_id: PayoutId,
         terms: &PayoutTerms,
-    ) -> Result<Option<Phone>, CommandError> {
+    ) -> Result<Option<String>, CommandError> {
         let opened = self
             .parts
             .vault
@@ -210,9 +301,9 @@ impl App {
             )
             .await?;
         let Some(plain) = opened else { return Ok(None) };
-        let text = String::from_utf8(plain)
-            .map_err(|_| CommandError::Fatal("a sealed phone is not text".into()))?;
-        Ok(Some(Phone::parse(&text)?))
+        String::from_utf8(plain)
+            .map(Some)
+            .map_err(|_| CommandError::Fatal("a sealed destination is not text".into()))
     }
 
     /// A step of the payout alone.
@@ -232,12 +323,14 @@ impl App {
         payout_id: PayoutId,
         bill_id: String,
         paid_at: Option<NaiveDateTime>,
+        provider_id: Option<String>,
         context: &Context,
     ) -> Result<Done, CommandError> {
         let body = (payout_id, &bill_id);
         let command = PayoutCommand::Succeed {
             bill_id: bill_id.clone(),
             paid_at,
+            provider_id,
         };
         self.end_payout(
             payout_id,
@@ -278,6 +371,31 @@ impl App {
             .await
     }
 
+    /// The provider has proved that it took paid money back: the wallet is credited again, once.
+    ///
+    /// # Errors
+    /// `invalid_state` unless this bill was paid.
+    pub async fn payout_reversed(
+        &self,
+        payout_id: PayoutId,
+        bill_id: String,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        let body = (payout_id, &bill_id);
+        let command = PayoutCommand::RecordReversed {
+            bill_id: bill_id.clone(),
+        };
+        self.end_payout(
+            payout_id,
+            &command,
+            Effect::Return,
+            "payout_reversed",
+            &body,
+            context,
+        )
+        .await
+    }
+
     /// A step of the payout and what it does to the hold, in one append.
     async fn end_payout<B: serde::Serialize + Sync>(
         &self,
@@ -303,16 +421,34 @@ impl App {
                 hold_id,
                 reason: ReleaseReason::Failed,
             }),
+            Effect::Return => Some(WalletCommand::Reverse {
+                original_id: payout_transaction_id(payout_id),
+                transaction_id: TransactionId::derived("payout_reversal", &payout_id.to_string()),
+                value_date: self.today(),
+                legs: None,
+            }),
             Effect::Keep => None,
         };
         let (id, wallet) = (payout_id.to_string(), terms.wallet_id.to_string());
-        let streams = Streams::new().with::<Payout>(&id).with::<Wallet>(&wallet);
+        let mut streams = Streams::new().with::<Payout>(&id).with::<Wallet>(&wallet);
+        // What moved no money does not count against the day's budget.
+        let budget = match (effect, payout.budget_day) {
+            (Effect::Release, Some(day)) => Some(super::payout_sending::budget_id(terms, day)),
+            _ => None,
+        };
+        if let Some(budget) = &budget {
+            streams = streams.with::<Quota>(budget);
+        }
         let committed = self
             .transact(streams, context, kind, body, |unit| {
                 if unit.run::<Payout>(&id, command)? > 0
                     && let Some(on_wallet) = &on_wallet
                 {
                     unit.run::<Wallet>(&wallet, on_wallet)?;
+                    if let Some(budget) = &budget {
+                        let taker = id.clone();
+                        unit.run::<Quota>(budget, &QuotaCommand::Return { taker })?;
+                    }
                 }
                 Ok(())
             })
@@ -322,7 +458,7 @@ impl App {
 
     fn payout_transaction(&self, payout_id: PayoutId, terms: &PayoutTerms) -> Transaction {
         Transaction::simple(
-            TransactionId::derived("payout", &payout_id.to_string()),
+            payout_transaction_id(payout_id),
             TransactionKind::Payout,
             Account::Wallet(terms.wallet_id),
             Account::PayoutsClearing(terms.provider),
@@ -340,11 +476,68 @@ enum Effect {
     Capture,
     /// It is given up.
     Release,
+    /// The booking is undone.
+    Return,
     /// It stays.
     Keep,
 }
 
-fn terms_of(payout: &Payout) -> Result<&PayoutTerms, CommandError> {
+/// A payout to be requested.
+#[derive(Clone)]
+pub struct PayoutRequest {
+    /// Chosen by the caller; the same one twice is one payout.
+    pub payout_id: PayoutId,
+    /// Whose wallet pays.
+    pub user_id: UserId,
+    /// How much.
+    pub amount: Money,
+    /// The receipt whose bonus it is.
+    pub receipt_id: Option<ReceiptId>,
+    /// Where to.
+    pub route: PayoutRoute,
+}
+
+/// Where a payout goes. Holds personal data: never logged, sealed before it is stored.
+#[derive(Clone)]
+pub enum PayoutRoute {
+    /// To the person's own mobile number, through Portmone.
+    Phone {
+        /// The operator that serves the number, when it is not the one of its prefix.
+        operator: Option<Operator>,
+    },
+    /// To a bank account by phone number, through YooKassa.
+    Sbp {
+        /// Digits only.
+        phone: String,
+        /// The provider's id of the bank.
+        bank_id: String,
+    },
+    /// To a YooMoney wallet.
+    YoomoneyWallet {
+        /// Digits only.
+        account: String,
+    },
+    /// To a card, by the token that the provider's form made.
+    CardToken {
+        /// The token.
+        token: String,
+    },
+}
+
+/// A route with what it means.
+struct Routed {
+    provider: ProviderName,
+    method: PayoutMethod,
+    operator: Option<Operator>,
+    plain: String,
+}
+
+/// The transaction that books a payout.
+fn payout_transaction_id(payout_id: PayoutId) -> TransactionId {
+    TransactionId::derived("payout", &payout_id.to_string())
+}
+
+pub(super) fn terms_of(payout: &Payout) -> Result<&PayoutTerms, CommandError> {
     payout
         .terms
         .as_ref()

@@ -1,11 +1,14 @@
 //! Policies: what follows from what has happened. Each is a handler of events that issues commands, with keys made from
 //! the event, so that a redelivered event repeats the same commands and changes nothing.
 
+mod breaker;
 mod deciding;
 mod paying_out;
+mod payment_worker;
 mod payout_worker;
 mod reading;
 mod rewarding;
+mod transferring;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,11 +18,14 @@ use kvit_domain::event::RecordedEvent;
 use crate::error::CommandError;
 use crate::ports::bus::{Handled, HandlerFault};
 
+pub use breaker::BreakerOptions;
 pub use deciding::Deciding;
 pub use paying_out::PayingOut;
+pub use payment_worker::{PaymentWorker, PaymentWorkerOptions};
 pub use payout_worker::{PayoutWorker, PayoutWorkerOptions};
 pub use reading::Reading;
 pub use rewarding::Rewarding;
+pub use transferring::Transferring;
 
 /// The id of the event's aggregate.
 fn id_of<T: FromStr>(event: &RecordedEvent) -> Result<T, HandlerFault> {

@@ -6,7 +6,7 @@ use kvit_domain::ids::ReceiptId;
 use kvit_domain::receipt::ReceiptEvent;
 
 use super::{id_of, settle};
-use crate::app::{App, reward_payout_id};
+use crate::app::{App, PayoutRequest, PayoutRoute, reward_payout_id};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ports::bus::{EventHandler, Handled, HandlerFault};
@@ -46,12 +46,14 @@ impl EventHandler for PayingOut {
         };
         let receipt_id: ReceiptId = id_of(event)?;
         let context = Context::caused_by(event, self.name(), "request");
-        let payout_id = reward_payout_id(receipt_id);
-        match self
-            .app
-            .request_payout(payout_id, user_id, amount, Some(receipt_id), &context)
-            .await
-        {
+        let request = PayoutRequest {
+            payout_id: reward_payout_id(receipt_id),
+            user_id,
+            amount,
+            receipt_id: Some(receipt_id),
+            route: PayoutRoute::Phone { operator: None },
+        };
+        match self.app.request_payout(request, &context).await {
             // The reward stays in the wallet: without a number, or spent meanwhile, there is nothing to send.
             Err(CommandError::Rejected(rejection))
                 if matches!(

@@ -12,16 +12,20 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use kvit_domain::event::{RecordedEvent, StreamId};
 use kvit_domain::ids::PayoutId;
-use kvit_domain::payout::{FailedWhen, Payout, PayoutCommand, PayoutState, PayoutTerms, SENDS_MAX};
+use kvit_domain::ledger::ProviderName;
+use kvit_domain::payout::{
+    FailedWhen, Payout, PayoutCommand, PayoutEvent, PayoutState, PayoutTerms, SENDS_MAX,
+};
 use uuid::Uuid;
 
 use super::{id_of, to_fault};
-use crate::app::{App, PAYOUT_ATTEMPTS_MAX};
+use super::breaker::{Breaker, BreakerOptions};
+use crate::app::{App, Gate, PAYOUT_ATTEMPTS_MAX};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ports::bus::{EventHandler, Handled, HandlerFault};
 use crate::ports::payout::{
-    BillStatus, BillView, PayoutOrder, PayoutProvider, ProviderFault, RefusalKind,
+    BillStatus, BillView, PayoutOrder, PayoutProvider, ProviderFault, RefusalKind, Repay,
 };
 
 /// Pauses of the worker.
@@ -40,6 +44,8 @@ pub struct PayoutWorkerOptions {
     /// Whether a bill that the provider calls unpaid, `call_max` after an unclear answer, is paid again under the same
     /// id. Only where the provider's contract says that a bill moves money once.
     pub repay_created: bool,
+    /// When failures in a row stop new payouts.
+    pub breaker: BreakerOptions,
 }
 
 impl Default for PayoutWorkerOptions {
@@ -52,6 +58,7 @@ impl Default for PayoutWorkerOptions {
             ask_pause_max: Duration::from_secs(600),
             unknown_max: TimeDelta::hours(24),
             repay_created: false,
+            breaker: BreakerOptions::default(),
         }
     }
 }
@@ -61,10 +68,13 @@ pub struct PayoutWorker {
     app: App,
     provider: Arc<dyn PayoutProvider>,
     options: PayoutWorkerOptions,
+    breaker: Breaker,
 }
 
 /// Longest stream of a payout that is looked at.
 const STREAM_EVENTS_MAX: usize = 1_000;
+/// Longest pause before another look at a switch or a budget that keeps a payout waiting: people change them.
+const GATE_AGAIN: Duration = Duration::from_secs(30);
 /// Pause before another look at a payout that somebody else is moving.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -102,6 +112,7 @@ impl PayoutWorker {
             app,
             provider,
             options,
+            breaker: Breaker::new(options.breaker),
         }
     }
 
@@ -114,15 +125,30 @@ impl PayoutWorker {
         let Some(terms) = &payout.terms else {
             return Ok(Next::Stop(Handled::Skipped));
         };
+        if terms.provider != self.provider.provider() {
+            return Ok(Next::Stop(Handled::Skipped));
+        }
         let context = self.context(event, payout);
         match payout.state {
-            PayoutState::Held => {
-                if let Some(wait) = payout.retry_at.and_then(|at| self.until(at)) {
+            PayoutState::Held | PayoutState::Created => {
+                // A postponed payout asks at the gate itself: what keeps it may have been lifted early.
+                let wait = payout.retry_at.and_then(|at| self.until(at));
+                if let (Some(wait), None) = (wait, &payout.postponed) {
                     return Ok(Next::Stop(Handled::Later(wait)));
                 }
-                self.create(id, payout, terms, &context).await
+                match self.app.open_gate(id, &context).await? {
+                    Gate::Postponed(until) => {
+                        metrics::counter!("kvit_payouts_total", "outcome" => "postponed")
+                            .increment(1);
+                        let wait = until.and_then(|at| self.until(at)).unwrap_or(GATE_AGAIN);
+                        Ok(Next::Stop(Handled::Later(wait.min(GATE_AGAIN))))
+                    }
+                    Gate::Open if payout.state == PayoutState::Held => {
+                        self.create(id, payout, terms, &context).await
+                    }
+                    Gate::Open => self.pay(id, payout, terms, &context).await,
+                }
             }
-            PayoutState::Created => self.pay(id, payout, terms, &context).await,
             PayoutState::Sent => {
                 // Perhaps its answer is waited for at this moment, here or in another process: give it its time.
                 match payout
@@ -142,7 +168,9 @@ impl PayoutWorker {
                     }
                 }
             }
-            PayoutState::Unknown => self.ask(id, payout, terms, event, &context).await,
+            PayoutState::Unknown | PayoutState::Pending => {
+                self.ask(id, payout, terms, event, &context).await
+            }
             _ => Ok(Next::Stop(Handled::Done)),
         }
     }
@@ -159,7 +187,7 @@ impl PayoutWorker {
             attempt: payout.attempt,
             when: FailedWhen::BeforeBill,
         };
-        let Some(order) = self.order(id, terms).await? else {
+        let Some(order) = self.order(id, payout, terms).await? else {
             return self
                 .fail(failure, "destination_forgotten", None, context)
                 .await;
@@ -196,7 +224,7 @@ impl PayoutWorker {
         let Some(bill_id) = payout.bill_id.clone() else {
             return Err(CommandError::Fatal("a created payout has no bill".into()));
         };
-        let Some(order) = self.order(id, terms).await? else {
+        let Some(order) = self.order(id, payout, terms).await? else {
             let failure = Failure {
                 id,
                 attempt,
@@ -242,7 +270,7 @@ impl PayoutWorker {
         // stored intent is ours and the call has not left yet.
         let context = &context.step(&sender.to_string());
         self.app
-            .payout_step(id, intent, &context.step("sent"))
+            .send_payout(id, &intent, &context.step("sent"))
             .await?;
         let now = self.app.payout(id).await?;
         if now.state != PayoutState::Sent || now.sender != Some(sender) {
@@ -253,7 +281,14 @@ impl PayoutWorker {
             attempt,
             when: FailedWhen::AfterSending { sender },
         };
-        match self.provider.pay(call.order, bill_id).await {
+        if !call.is_first && !self.key_lives(id, attempt).await? {
+            return self
+                .unknown(id, attempt, "the provider has forgotten the key", context)
+                .await;
+        }
+        let answer = self.provider.pay(call.order, bill_id).await;
+        self.breaker.count(&self.app, self.provider.provider(), &answer, context).await;
+        match answer {
             Ok(bill) => self.learn(failure, bill_id, bill, context).await,
             Err(ProviderFault::Unknown(reason)) => {
                 self.unknown(id, attempt, &reason, context).await
@@ -282,7 +317,7 @@ impl PayoutWorker {
         context: &Context,
     ) -> Result<Next, CommandError> {
         let attempt = payout.attempt;
-        let (Some(bill_id), Some(order)) = (payout.bill_id.clone(), self.order(id, terms).await?)
+        let (Some(bill_id), Some(order)) = (payout.bill_id.clone(), self.order(id, payout, terms).await?)
         else {
             return self
                 .review(id, attempt, "nothing to ask about", context)
@@ -290,7 +325,13 @@ impl PayoutWorker {
         };
         let age = self.now() - event.recorded_at;
         match self.provider.status(&order, &bill_id).await {
-            Ok(Some(bill)) if matches!(bill.status, BillStatus::Paid | BillStatus::Rejected) => {
+            Ok(Some(bill))
+                if matches!(
+                    bill.status,
+                    BillStatus::Paid | BillStatus::Rejected | BillStatus::Reversed
+                ) || (bill.status == BillStatus::Pending
+                    && payout.state == PayoutState::Unknown) =>
+            {
                 let when = payout.sender.map_or(FailedWhen::BeforeSending, |sender| {
                     FailedWhen::AfterSending { sender }
                 });
@@ -301,8 +342,10 @@ impl PayoutWorker {
             // Long enough ago that no call of ours can still be under way.
             Ok(Some(bill))
                 if bill.status == BillStatus::Created
+                    && payout.state == PayoutState::Unknown
                     && self.options.repay_created
                     && payout.sends < SENDS_MAX
+                    && self.key_lives_until(payout).is_none_or(|end| self.now() < end)
                     && payout
                         .sent_at
                         .is_some_and(|at| self.until(at + self.options.call_max).is_none()) =>
@@ -312,6 +355,7 @@ impl PayoutWorker {
                     attempt,
                     sender,
                     at,
+                    key_expires_at: self.key_lives_until(payout),
                 };
                 let call = Call {
                     id,
@@ -343,7 +387,7 @@ impl PayoutWorker {
     /// When the log or the provider is away; the payout's own turn comes anyway.
     pub async fn ask_now(&self, id: PayoutId) -> Result<(), HandlerFault> {
         let payout = self.app.payout(id).await.map_err(to_fault)?;
-        if payout.state != PayoutState::Unknown {
+        if !matches!(payout.state, PayoutState::Unknown | PayoutState::Pending) {
             return Ok(());
         }
         let stream = StreamId::new("payout", id.to_string());
@@ -355,7 +399,7 @@ impl PayoutWorker {
         match events
             .iter()
             .rev()
-            .find(|event| event.event_type == "PayoutUnknown")
+            .find(|event| matches!(event.event_type.as_str(), "PayoutUnknown" | "PayoutPending"))
         {
             Some(event) => self.handle(event).await.map(|_| ()),
             None => Ok(()),
@@ -387,7 +431,13 @@ impl PayoutWorker {
                 let context = context.step("succeeded");
                 match self
                     .app
-                    .payout_succeeded(id, bill.bill_id, bill.paid_at, &context)
+                    .payout_succeeded(
+                        id,
+                        bill.bill_id,
+                        bill.paid_at,
+                        bill.provider_id,
+                        &context,
+                    )
                     .await
                 {
                     Ok(_) => {}
@@ -404,8 +454,23 @@ impl PayoutWorker {
                 Ok(Next::Again)
             }
             BillStatus::Rejected => self.retry(failure, "rejected", context).await,
-            BillStatus::Created | BillStatus::Pending => {
-                self.unknown(id, attempt, "pending", context).await
+            BillStatus::Pending => {
+                let command = PayoutCommand::RecordPending {
+                    attempt,
+                    provider_id: bill.provider_id,
+                };
+                self.app
+                    .payout_step(id, command, &context.step("pending"))
+                    .await?;
+                metrics::counter!("kvit_payouts_total", "outcome" => "pending").increment(1);
+                // Its event brings the questions.
+                Ok(Next::Stop(Handled::Done))
+            }
+            BillStatus::Created => self.unknown(id, attempt, "not paid yet", context).await,
+            // Paid and taken back before we knew of either: a person books what is left to book.
+            BillStatus::Reversed => {
+                self.review(id, attempt, "paid and taken back", context)
+                    .await
             }
         }
     }
@@ -504,14 +569,51 @@ impl PayoutWorker {
     async fn order(
         &self,
         id: PayoutId,
+        payout: &Payout,
         terms: &PayoutTerms,
     ) -> Result<Option<PayoutOrder>, CommandError> {
-        let phone = self.app.payout_destination(id, terms).await?;
-        Ok(phone.map(|phone| PayoutOrder {
+        let destination = self.app.payout_destination(id, terms).await?;
+        Ok(destination.map(|phone| PayoutOrder {
             operation_id: id.to_string(),
-            phone: phone.digits().to_owned(),
+            phone,
             operator: terms.operator,
+            method: terms.method.clone(),
             amount: terms.amount,
+            attempt: payout.attempt,
+            provider_id: payout.provider_id.clone(),
+        }))
+    }
+
+    /// Until when the provider recognises the paying call, by the clock of the first call.
+    fn key_lives_until(&self, payout: &Payout) -> Option<DateTime<Utc>> {
+        match self.provider.repay() {
+            Repay::Always => None,
+            Repay::Within(lifetime) => {
+                let lifetime = TimeDelta::from_std(lifetime).unwrap_or_default();
+                payout.first_sent_at.map(|first| first + lifetime)
+            }
+        }
+    }
+
+    /// Whether the provider still recognises the call that was just recorded again, by the log's own clock: the clocks of
+    /// processes may be wrong, the log's only moves forwards.
+    async fn key_lives(&self, id: PayoutId, attempt: u32) -> Result<bool, CommandError> {
+        let Repay::Within(lifetime) = self.provider.repay() else {
+            return Ok(true);
+        };
+        let stream = StreamId::new("payout", id.to_string());
+        let events = self.app.stream_events(&stream, 0, STREAM_EVENTS_MAX).await?;
+        let mut sent = events.iter().filter(|event| {
+            event.event_type == "PayoutSent"
+                && event
+                    .decode::<PayoutEvent>()
+                    .is_ok_and(|sent| matches!(sent, PayoutEvent::PayoutSent { attempt: a, .. } if a == attempt))
+        });
+        let (first, last) = (sent.next(), events.last());
+        Ok(first.zip(last).is_some_and(|(first, last)| {
+            (last.recorded_at - first.recorded_at)
+                .to_std()
+                .is_ok_and(|age| age < lifetime)
         }))
     }
 
@@ -539,7 +641,12 @@ impl PayoutWorker {
 #[async_trait]
 impl EventHandler for PayoutWorker {
     fn name(&self) -> &'static str {
-        "payout-worker"
+        // The first provider's consumer was named before there was a second one.
+        match self.provider.provider() {
+            ProviderName::Portmone => "payout-worker",
+            ProviderName::Yookassa => "payout-worker-yookassa",
+            ProviderName::Telegram => "payout-worker-telegram",
+        }
     }
 
     fn interests(&self) -> Vec<(&'static str, &'static str)> {
@@ -547,6 +654,7 @@ impl EventHandler for PayoutWorker {
             ("payout", "FundsHeld"),
             ("payout", "PayoutFailed"),
             ("payout", "PayoutSent"),
+            ("payout", "PayoutPending"),
             ("payout", "PayoutUnknown"),
         ]
     }
@@ -567,7 +675,7 @@ impl EventHandler for PayoutWorker {
                 Err(CommandError::Rejected(rejection))
                     if matches!(
                         rejection.code.as_str(),
-                        "invalid_state" | "idempotency_conflict"
+                        "invalid_state" | "idempotency_conflict" | "provider_stopped"
                     ) =>
                 {
                     let state = self.app.payout(id).await.map_err(to_fault)?.state;

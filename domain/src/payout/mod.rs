@@ -386,6 +386,7 @@ impl Payout {
             PayoutEvent::PayoutCreated { attempt, bill_id } => {
                 self.attempt = attempt;
                 self.bill_id = Some(bill_id);
+                self.postponed = None;
                 self.state = PayoutState::Created;
             }
             PayoutEvent::PayoutSent { sender, at, .. } => {
@@ -426,6 +427,7 @@ impl Payout {
                 self.sent_at = None;
                 self.first_sent_at = None;
                 self.provider_id = None;
+                self.postponed = None;
                 self.sends = 0;
                 self.retry_at = retry_at;
             }

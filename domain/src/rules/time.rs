@@ -15,6 +15,13 @@ pub fn kyiv_local(at: DateTime<Utc>) -> NaiveDateTime {
     at.with_timezone(&Kyiv).naive_local()
 }
 
+/// When a Kyiv day begins. `None` only beyond the calendar's end.
+#[must_use]
+pub fn kyiv_day_start(day: NaiveDate) -> Option<DateTime<Utc>> {
+    // Midnight exists on every day: Kyiv's clocks change at three and four.
+    resolve(day.and_time(chrono::NaiveTime::MIN)).map(|(first, _)| first)
+}
+
 /// The last moment that shows this time on the clock; in the missing hour of spring, the moment an hour on.
 pub(super) fn last_instant(local: NaiveDateTime) -> DateTime<Utc> {
     resolve(local).map_or_else(|| local.and_utc(), |(_, last)| last)

@@ -1,0 +1,337 @@
+//! Many ledger commands in one request: all or none, or each on its own.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use futures::stream::{self, StreamExt as _};
+use kvit_domain::book::{Book, MAIN_BOOK};
+use kvit_domain::ids::{HoldId, TransactionId, WalletId};
+use kvit_domain::ledger::{Account, Leg, Side, Transaction, TransactionKind};
+use kvit_domain::money::Money;
+use kvit_domain::rejection::Rejection;
+use kvit_domain::wallet::{ReleaseReason, Wallet, WalletCommand};
+use serde::{Deserialize, Serialize};
+
+use super::{App, Done};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::executor::{Streams, Unit};
+
+/// Most commands of one request.
+pub const BULK_COMMANDS_MAX: usize = 1_000;
+/// Commands of a request that are under way at the same time, when each stands on its own.
+const AT_ONCE: usize = 64;
+
+/// One command on a wallet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum BulkCommand {
+    /// Book an amount against an account of the operator.
+    Post {
+        /// The wallet.
+        wallet_id: WalletId,
+        /// Its transaction's id; the same one twice is one booking.
+        transaction_id: TransactionId,
+        /// Credit: the wallet grows. Debit: it shrinks.
+        side: Side,
+        /// How much.
+        amount: Money,
+        /// The account on the other side.
+        account: Account,
+        /// What it is for.
+        kind: TransactionKind,
+        /// From which day it counts; today when not given.
+        #[serde(default)]
+        value_date: Option<NaiveDate>,
+        /// What it comes from.
+        reference: String,
+        /// Words for the statement.
+        #[serde(default)]
+        description: String,
+    },
+    /// Reserve an amount.
+    PlaceHold {
+        /// The wallet.
+        wallet_id: WalletId,
+        /// The hold; the same one twice is one hold.
+        hold_id: HoldId,
+        /// How much.
+        amount: Money,
+        /// What for.
+        purpose: String,
+        /// When it expires by itself.
+        expires_at: DateTime<Utc>,
+    },
+    /// Spend reserved money, all or a part, once or in steps.
+    Capture {
+        /// The wallet.
+        wallet_id: WalletId,
+        /// The hold.
+        hold_id: HoldId,
+        /// The booking's id; the same one twice is one capture.
+        transaction_id: TransactionId,
+        /// How much.
+        amount: Money,
+        /// The account that gets it.
+        account: Account,
+        /// What it is for.
+        kind: TransactionKind,
+        /// Whether the rest is released at once.
+        #[serde(default)]
+        release_rest: bool,
+        /// What it comes from.
+        reference: String,
+    },
+    /// Give a hold up.
+    Release {
+        /// The wallet.
+        wallet_id: WalletId,
+        /// The hold.
+        hold_id: HoldId,
+    },
+    /// Undo a transaction, or a part of one.
+    Reverse {
+        /// The wallet on whose stream it stands.
+        wallet_id: WalletId,
+        /// The transaction.
+        original_id: TransactionId,
+        /// The reversal's id.
+        transaction_id: TransactionId,
+        /// The legs that undo a part; all that is left when not given.
+        #[serde(default)]
+        legs: Option<Vec<Leg>>,
+    },
+}
+
+impl BulkCommand {
+    fn wallet_id(&self) -> WalletId {
+        match self {
+            Self::Post { wallet_id, .. }
+            | Self::PlaceHold { wallet_id, .. }
+            | Self::Capture { wallet_id, .. }
+            | Self::Release { wallet_id, .. }
+            | Self::Reverse { wallet_id, .. } => *wallet_id,
+        }
+    }
+
+    /// The value date, if the caller chose one.
+    fn value_date(&self) -> Option<NaiveDate> {
+        match self {
+            Self::Post { value_date, .. } => *value_date,
+            _ => None,
+        }
+    }
+
+    fn on_wallet(&self, today: NaiveDate) -> WalletCommand {
+        match self.clone() {
+            Self::Post {
+                wallet_id,
+                transaction_id,
+                side,
+                amount,
+                account,
+                kind,
+                value_date,
+                reference,
+                description,
+            } => {
+                let own = Account::Wallet(wallet_id);
+                let (debit, credit) = match side {
+                    Side::Credit => (account, own),
+                    Side::Debit => (own, account),
+                };
+                let mut transaction = Transaction::simple(
+                    transaction_id,
+                    kind,
+                    debit,
+                    credit,
+                    amount,
+                    value_date.unwrap_or(today),
+                    reference,
+                );
+                transaction.description = description;
+                WalletCommand::Post {
+                    wallet_id,
+                    transaction,
+                }
+            }
+            Self::PlaceHold {
+                hold_id,
+                amount,
+                purpose,
+                expires_at,
+                ..
+            } => WalletCommand::PlaceHold {
+                hold_id,
+                amount,
+                purpose,
+                expires_at,
+            },
+            Self::Capture {
+                wallet_id,
+                hold_id,
+                transaction_id,
+                amount,
+                account,
+                kind,
+                release_rest,
+                reference,
+            } => WalletCommand::Capture {
+                hold_id,
+                transaction: Transaction::simple(
+                    transaction_id,
+                    kind,
+                    Account::Wallet(wallet_id),
+                    account,
+                    amount,
+                    today,
+                    reference,
+                ),
+                release_rest,
+            },
+            Self::Release { hold_id, .. } => WalletCommand::Release {
+                hold_id,
+                reason: ReleaseReason::Operator,
+            },
+            Self::Reverse {
+                original_id,
+                transaction_id,
+                legs,
+                ..
+            } => WalletCommand::Reverse {
+                original_id,
+                transaction_id,
+                value_date: today,
+                legs,
+            },
+        }
+    }
+}
+
+/// Whether the commands of a request stand together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BulkMode {
+    /// All or none.
+    Atomic,
+    /// Each on its own; one refusal does not touch the others.
+    Independent,
+}
+
+/// What became of a request: an answer for each command, in order.
+pub type BulkOutcome = Vec<Result<Done, CommandError>>;
+
+impl App {
+    /// Runs up to [`BULK_COMMANDS_MAX`] ledger commands. Under the same key the same request has the same effect once.
+    ///
+    /// # Errors
+    /// `payload_too_large` for more commands; in atomic mode `bulk_refused` with the index and code of the first command
+    /// that was refused, and nothing was done. In independent mode every answer stands in the result.
+    pub async fn run_bulk(
+        &self,
+        mode: BulkMode,
+        commands: Vec<BulkCommand>,
+        context: &Context,
+    ) -> Result<BulkOutcome, CommandError> {
+        if commands.is_empty() {
+            return Err(Rejection::new("invalid_command", "there is no command to run").into());
+        }
+        if commands.len() > BULK_COMMANDS_MAX {
+            return Err(Rejection::new(
+                "payload_too_large",
+                format!("at most {BULK_COMMANDS_MAX} commands"),
+            )
+            .into());
+        }
+        match mode {
+            BulkMode::Atomic => {
+                let count = commands.len();
+                let done = self.run_together(&commands, context).await?;
+                Ok(vec![Ok(done); count])
+            }
+            BulkMode::Independent => Ok(stream::iter(commands.into_iter().enumerate())
+                .map(|(index, command)| async move {
+                    let context = context.step(&format!("bulk:{index}"));
+                    let one = std::slice::from_ref(&command);
+                    self.run_together(one, &context).await.map_err(unwrapped)
+                })
+                .buffered(AT_ONCE)
+                .collect()
+                .await),
+        }
+    }
+
+    async fn run_together(
+        &self,
+        commands: &[BulkCommand],
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        let today = self.today();
+        let wallets: BTreeSet<String> = commands
+            .iter()
+            .map(|command| command.wallet_id().to_string())
+            .collect();
+        let mut streams = Streams::new();
+        for wallet in &wallets {
+            streams = streams.with::<Wallet>(wallet);
+        }
+        let must_ask = commands
+            .iter()
+            .filter_map(BulkCommand::value_date)
+            .any(|day| Book::must_ask(day, today));
+        if must_ask {
+            streams = streams.with::<Book>(MAIN_BOOK);
+        }
+        let body = commands;
+        let committed = self
+            .transact(streams, context, "bulk", &body, |unit| {
+                for (index, command) in commands.iter().enumerate() {
+                    run_one(unit, command, must_ask, today)
+                        .map_err(|fault| at_index(fault, index))?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(Done::from(&committed))
+    }
+}
+
+fn run_one(
+    unit: &mut Unit<'_>,
+    command: &BulkCommand,
+    must_ask: bool,
+    today: NaiveDate,
+) -> Result<(), CommandError> {
+    if let (true, Some(day)) = (must_ask, command.value_date()) {
+        unit.state::<Book>(MAIN_BOOK)?.check_open(day)?;
+    }
+    let wallet = command.wallet_id().to_string();
+    unit.run::<Wallet>(&wallet, &command.on_wallet(today))?;
+    Ok(())
+}
+
+/// Names the command that spoiled a bulk.
+fn at_index(fault: CommandError, index: usize) -> CommandError {
+    match fault {
+        CommandError::Rejected(refusal) => {
+            let mut all = Rejection::new("bulk_refused", refusal.message.clone());
+            all.details = refusal.details;
+            all.with("index", index).with("code", refusal.code).into()
+        }
+        other => other,
+    }
+}
+
+/// A command on its own has its own refusal.
+fn unwrapped(fault: CommandError) -> CommandError {
+    let CommandError::Rejected(mut refusal) = fault else {
+        return fault;
+    };
+    if refusal.code == "bulk_refused"
+        && let Some(code) = refusal.details.remove("code")
+    {
+        refusal.details.remove("index");
+        refusal.code = code;
+    }
+    refusal.into()
+}

@@ -1,0 +1,221 @@
+//! Refunds: held on the wallet before the provider is asked, booked or given back by what the provider proves.
+
+use chrono::TimeDelta;
+use kvit_domain::ids::{HoldId, PaymentId, RefundId, TransactionId, WalletId};
+use kvit_domain::ledger::{Account, Leg, Side, Transaction, TransactionKind};
+use kvit_domain::money::Money;
+use kvit_domain::payment::{Payment, PaymentCommand, PaymentEvent, RefundSnapshot};
+use kvit_domain::wallet::{ReleaseReason, Wallet, WalletCommand};
+
+use super::payments::{decided, post, terms_of};
+use super::{App, Done};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::executor::{Streams, Unit};
+
+/// A refund's hold never expires while its outcome may be unknown.
+const HOLD_DAYS: i64 = 3_650;
+
+/// The key of the refunding call of a generation.
+#[must_use]
+pub fn refund_key(refund_id: RefundId, generation: u32) -> String {
+    format!("{refund_id}-{generation}")
+}
+
+impl App {
+    /// Records that money of a payment shall go back, and holds it on the wallet in the same append. A worker asks the
+    /// provider.
+    ///
+    /// # Errors
+    /// `refund_not_possible`, `refund_exceeded`, `insufficient_funds` when the person has spent it.
+    pub async fn request_refund(
+        &self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        amount: Money,
+        reason: String,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        let payment = self.payment(payment_id).await?;
+        let wallet_id = terms_of(&payment)?.wallet_id;
+        let hold_id = HoldId::derived("refund", &refund_id.to_string());
+        let now = self.clock().now();
+        let expires_at = now + TimeDelta::days(HOLD_DAYS);
+        let (id, wallet) = (payment_id.to_string(), wallet_id.to_string());
+        let streams = Streams::new().with::<Payment>(&id).with::<Wallet>(&wallet);
+        let body = (payment_id, refund_id, amount, &reason);
+        let committed = self
+            .transact(streams, context, "request_refund", &body, |unit| {
+                let command = PaymentCommand::IntendRefund {
+                    refund_id,
+                    amount,
+                    hold_id,
+                    reason: reason.clone(),
+                    now,
+                };
+                if unit.run::<Payment>(&id, &command)? > 0 {
+                    let purpose = format!("refund:{refund_id}");
+                    unit.run::<Wallet>(
+                        &wallet,
+                        &WalletCommand::PlaceHold {
+                            hold_id,
+                            amount,
+                            purpose,
+                            expires_at,
+                        },
+                    )?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(Done::from(&committed))
+    }
+
+    /// Follows what the provider says about a refund now: ours, or one that somebody made in the provider's cabinet.
+    ///
+    /// # Errors
+    /// `invalid_state` when the provider's refund has another amount than ours.
+    pub async fn observe_refund(
+        &self,
+        payment_id: PaymentId,
+        snapshot: &RefundSnapshot,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        let command = PaymentCommand::ObserveRefund {
+            snapshot: snapshot.clone(),
+        };
+        self.follow_refund(payment_id, &command, context).await
+    }
+
+    /// Proven: the refund moved nothing and will not be tried again.
+    pub(crate) async fn refund_failed(
+        &self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        reason: String,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        let command = PaymentCommand::FailRefund { refund_id, reason };
+        self.follow_refund(payment_id, &command, context).await
+    }
+
+    async fn follow_refund(
+        &self,
+        payment_id: PaymentId,
+        command: &PaymentCommand,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        let payment = self.payment(payment_id).await?;
+        let wallet_id = terms_of(&payment)?.wallet_id;
+        let (id, wallet) = (payment_id.to_string(), wallet_id.to_string());
+        let streams = Streams::new().with::<Payment>(&id).with::<Wallet>(&wallet);
+        // A state, not a request: see `observe_payment`.
+        let context = context.step(&format!("refund:{}", self.fresh_id()));
+        let committed = self
+            .transact(streams, &context, "follow_refund", command, |unit| {
+                let before = unit.state::<Payment>(&id)?.clone();
+                if unit.run::<Payment>(&id, command)? == 0 {
+                    return Ok(());
+                }
+                for event in decided(&before, command)? {
+                    self.book_refund(unit, &wallet, wallet_id, &before, &event)?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(Done::from(&committed))
+    }
+
+    /// What an outcome of a refund does to the wallet.
+    fn book_refund(
+        &self,
+        unit: &mut Unit<'_>,
+        wallet: &str,
+        wallet_id: WalletId,
+        before: &Payment,
+        event: &PaymentEvent,
+    ) -> Result<(), CommandError> {
+        let hold_of = |id: &RefundId| before.refunds.get(id).and_then(|refund| refund.hold_id);
+        match event {
+            PaymentEvent::RefundSucceeded {
+                refund_id, amount, ..
+            } => {
+                let transaction = self.refund_transaction(before, *refund_id, wallet_id, *amount)?;
+                match hold_of(refund_id) {
+                    Some(hold_id) => {
+                        unit.run::<Wallet>(
+                            wallet,
+                            &WalletCommand::Capture {
+                                hold_id,
+                                transaction,
+                                release_rest: true,
+                            },
+                        )?;
+                    }
+                    None => {
+                        // Nobody asked us: the wallet pays what it can, and the rest is owed.
+                        let available = unit.state::<Wallet>(wallet)?.available_minor().max(0);
+                        let transaction = owed(transaction, wallet_id, available);
+                        unit.run::<Wallet>(wallet, &post(wallet_id, transaction))?;
+                    }
+                }
+            }
+            PaymentEvent::RefundFailed { refund_id, .. } => {
+                if let Some(hold_id) = hold_of(refund_id) {
+                    unit.run::<Wallet>(
+                        wallet,
+                        &WalletCommand::Release {
+                            hold_id,
+                            reason: ReleaseReason::Failed,
+                        },
+                    )?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn refund_transaction(
+        &self,
+        payment: &Payment,
+        refund_id: RefundId,
+        wallet_id: WalletId,
+        amount: Money,
+    ) -> Result<Transaction, CommandError> {
+        Ok(Transaction::simple(
+            TransactionId::derived("refund", &refund_id.to_string()),
+            TransactionKind::Refund,
+            Account::Wallet(wallet_id),
+            Account::PaymentsClearing(terms_of(payment)?.provider),
+            amount,
+            self.today(),
+            format!("refund:{refund_id}"),
+        ))
+    }
+}
+
+/// The transaction with what the wallet cannot pay booked as owed by the user. A wallet without a leg of its own would not
+/// be its transaction, so of an empty wallet the whole is credited from what is owed and taken again: both are seen on the
+/// statement.
+fn owed(mut transaction: Transaction, wallet_id: WalletId, available: i64) -> Transaction {
+    let Some(own) = transaction.legs.first().copied() else {
+        return transaction;
+    };
+    let missing = own.amount.minor.saturating_sub(available);
+    if missing > 0 {
+        let amount = Money::new(missing, own.amount.currency);
+        transaction.legs.push(Leg {
+            account: Account::UsersReceivable,
+            side: Side::Debit,
+            amount,
+        });
+        transaction.legs.push(Leg {
+            account: Account::Wallet(wallet_id),
+            side: Side::Credit,
+            amount,
+        });
+        transaction.description = "the provider gave back money that was spent".to_owned();
+    }
+    transaction
+}
