@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::audit::export::ExportArgs;
 use crate::audit::rebuild::RebuildArgs;
 use crate::audit::replay::ReplayArgs;
+use crate::audit::verify::{CheckpointArgs, VerifyArgs};
 use crate::audit::{self, AuditError};
 use crate::backup::drill::DrillArgs;
 use crate::backup::{self, BackupArgs, BackupError};
@@ -65,6 +66,12 @@ enum Command {
     ///
     /// Exit status: 0 equal, 1 different, 3 not compared.
     Replay(ReplayArgs),
+    /// Check that the log is the one that was written: chain, numbering, signed checkpoints
+    ///
+    /// Exit status: 0 intact, 1 tampered, 3 incomplete.
+    Verify(VerifyArgs),
+    /// Sign the log as it is now, and print the checkpoint to be kept elsewhere
+    Checkpoint(CheckpointArgs),
     /// Write the books in the form of another program
     Export(ExportArgs),
     /// Build a read model anew beside the live one, compare, and switch
@@ -125,6 +132,10 @@ impl Cli {
             Command::Relay => role(Role::Relay).await,
             Command::Migrate => role(Role::Migrate).await,
             Command::Replay(args) => audit::replay::run(&args).await.map_err(audit_failure),
+            Command::Verify(args) => audit::verify::verify(&args).await.map_err(audit_failure),
+            Command::Checkpoint(args) => audit::verify::checkpoint(&args)
+                .await
+                .map_err(audit_failure),
             Command::Export(args) => audit::export::run(&args).await.map_err(audit_failure),
             Command::Rebuild(args) => audit::rebuild::run(&args).await.map_err(audit_failure),
             Command::Backup(args) => backup::run(&args).await.map_err(backup_failure),

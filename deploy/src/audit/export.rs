@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use chrono::NaiveDate;
 use clap::ValueEnum;
+use kvit_adapters::audit::export_bundle;
 use kvit_domain::event::Position;
 use kvit_projections::export::{ExportError, Format, Period, export};
 use kvit_projections::log;
@@ -27,15 +28,18 @@ pub enum Form {
     Csv,
     /// Every event of the log, one JSON object a line
     Jsonl,
+    /// A folder of events and checkpoints that `kvit-verify` checks without a database
+    Bundle,
 }
 
 impl Form {
-    const fn format(self) -> Format {
+    const fn format(self) -> Option<Format> {
         match self {
-            Self::Hledger => Format::Hledger,
-            Self::Beancount => Format::Beancount,
-            Self::Csv => Format::Csv,
-            Self::Jsonl => Format::Jsonl,
+            Self::Hledger => Some(Format::Hledger),
+            Self::Beancount => Some(Format::Beancount),
+            Self::Csv => Some(Format::Csv),
+            Self::Jsonl => Some(Format::Jsonl),
+            Self::Bundle => None,
         }
     }
 }
@@ -46,7 +50,7 @@ pub struct ExportArgs {
     /// The form
     #[arg(long, value_enum)]
     pub format: Form,
-    /// The file to write, or a folder for a file named `kvit.<form>`
+    /// The file to write, or a folder for a file named `kvit.<form>`; for a bundle, the folder to make
     #[arg(long, value_name = "FILE|FOLDER")]
     pub out: PathBuf,
     /// The first value date; earlier bookings become opening balances. For events: the first day, in UTC
@@ -74,7 +78,9 @@ pub async fn run(args: &ExportArgs) -> Result<ExitCode, AuditError> {
     {
         return Err(AuditError::Use(format!("{from} lies after {to}")));
     }
-    let format = args.format.format();
+    let Some(format) = args.format.format() else {
+        return bundle(args).await;
+    };
     let path = if args.out.is_dir() {
         args.out.join(format!("kvit.{}", format.ending()))
     } else {
@@ -105,6 +111,30 @@ pub async fn run(args: &ExportArgs) -> Result<ExitCode, AuditError> {
         done.position,
         took.as_millis(),
         rate(done.events, took)
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn bundle(args: &ExportArgs) -> Result<ExitCode, AuditError> {
+    if args.from.is_some() || args.to.is_some() {
+        return Err(AuditError::Use(
+            "a bundle is whole from the first event on; it has no --from and no --to".to_owned(),
+        ));
+    }
+    let desk = Desk::open("export")?;
+    let pool = desk.pool("export")?;
+    let begun = Instant::now();
+    let manifest = export_bundle(&pool, args.until_position, &args.out).await?;
+    pool.close().await;
+    let took = begun.elapsed();
+    ui::note(format_args!(
+        "{}: {} events up to position {}, {} checkpoints, {} ms, {} events/s",
+        args.out.display(),
+        manifest.events,
+        manifest.until,
+        manifest.checkpoints,
+        took.as_millis(),
+        rate(manifest.events, took)
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -8,9 +8,11 @@
 pub mod export;
 pub mod rebuild;
 pub mod replay;
+pub mod verify;
 
 use std::process::ExitCode;
 
+use kvit_adapters::audit::AuditFault;
 use kvit_adapters::postgres::PgSettings;
 use kvit_projections::Fault;
 use kvit_projections::export::ExportError;
@@ -62,17 +64,22 @@ pub enum AuditError {
     /// The books could not be read or written.
     #[error("the books could not be read")]
     Books(#[from] ExportError),
+    /// There is no answer about the log's history.
+    #[error("there is no answer")]
+    History(#[from] AuditFault),
     /// A file could not be used, or the operating system refused something else.
     #[error("the operating system refused")]
     System(#[from] std::io::Error),
 }
 
 impl AuditError {
-    /// The exit status: 2 for wrong use, 3 for everything that left the question open.
+    /// The exit status: 2 for wrong use, 1 for a log that is not as it was written, 3 for everything that left the question
+    /// open.
     #[must_use]
     pub fn exit(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Boot(BootError::Config(_) | BootError::NotHere { .. }) | Self::Use(_) => 2,
+            Self::History(AuditFault::Broken(_)) => 1,
             _ => 3,
         })
     }

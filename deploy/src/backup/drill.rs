@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use kvit_adapters::postgres::chain::Verifier;
-use kvit_adapters::postgres::{LogOptions, PgEventLog, PgSettings, migrate};
+use kvit_adapters::audit::{Kind, VerifyOptions, verify_log};
+use kvit_adapters::postgres::migrate;
 use kvit_adapters::vault::{MasterKeys, PgVault};
-use kvit_commands::ports::log::EventLog;
 use kvit_projections::export::snapshot::Snapshot;
 use kvit_projections::queries::status;
 use kvit_projections::{Projector, fold};
@@ -169,7 +168,7 @@ async fn prove(
         Vec::new(),
     );
 
-    chain(&owner_url, &owner, manifest, drill).await?;
+    chain(&owner, manifest, drill).await?;
     models(&owner, drill).await?;
     key(config, &owner, drill).await?;
     owner.close().await;
@@ -231,56 +230,32 @@ async fn restore(
     Ok(())
 }
 
-/// Follows the hash chain from the first event to the head of the manifest.
-async fn chain(
-    owner_url: &str,
-    owner: &PgPool,
-    manifest: &Manifest,
-    drill: &mut Drill,
-) -> Result<(), BackupError> {
+/// Follows the history from the first event to the head of the manifest.
+async fn chain(owner: &PgPool, manifest: &Manifest, drill: &mut Drill) -> Result<(), BackupError> {
     let begun = Instant::now();
-    let settings = PgSettings::new(owner_url, "kvit-restore-drill");
-    let unreadable = |fault: kvit_commands::ports::log::LogFault| BackupError::Unusable {
-        path: PathBuf::from(&manifest.file),
-        why: fault.to_string(),
-    };
-    let log = PgEventLog::start(&settings, owner.clone(), LogOptions::default(), None)
-        .map_err(unreadable)?;
-    let mut verifier = Verifier::new();
-    let mut differences = Vec::new();
-    'pages: loop {
-        let page = log
-            .read(verifier.head().0, 2_000)
-            .await
-            .map_err(unreadable)?;
-        if page.is_empty() {
-            break;
-        }
-        for event in &page {
-            if let Err(broken) = verifier.check(event) {
-                differences.push(broken.to_string());
-                break 'pages;
-            }
-        }
-    }
-    let (position, hash) = verifier.head();
-    let hash = if position == 0 {
-        String::new()
-    } else {
-        hex::encode(hash)
-    };
-    if differences.is_empty()
-        && (position, &hash) != (manifest.facts.position, &manifest.facts.hash)
-    {
+    let report = verify_log(owner, &VerifyOptions::default(), |_, _| {})
+        .await
+        .map_err(AuditError::from)?;
+    // Whose signatures count is a matter for `kvit verify`; here it is whether the copy is whole.
+    let mut differences: Vec<String> = report
+        .findings
+        .iter()
+        .filter(|finding| !finding.kind.is_incomplete() || finding.kind == Kind::Truncated)
+        .map(ToString::to_string)
+        .collect();
+    let facts = &manifest.facts;
+    let there = (report.position, report.hash.as_str());
+    if facts.position > 0 && there != (facts.position, facts.hash.as_str()) {
         differences.push(format!(
-            "the chain ends at {position} with {hash}; the manifest says {} with {}",
-            manifest.facts.position, manifest.facts.hash
+            "the chain ends at {} with {}; the manifest says {} with {}",
+            report.position, report.hash, facts.position, facts.hash
         ));
     }
-    let events = u64::try_from(position).unwrap_or_default();
     let found = format!(
-        "{events} events follow each other, {} events/s",
-        rate(events, begun.elapsed())
+        "{} events follow each other, {} checkpoints, {} events/s",
+        report.events,
+        report.checkpoints,
+        rate(report.events, begun.elapsed())
     );
     drill.note("chain", begun, found, differences);
     Ok(())

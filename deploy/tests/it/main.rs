@@ -9,6 +9,7 @@
 )]
 
 mod audit_replay;
+mod audit_verify;
 mod backup_drill;
 mod books;
 mod config;
