@@ -33,9 +33,9 @@ pub trait Decide: Aggregate<Services = (), Error = Rejection> {
 }
 
 /// Implements `cqrs_es::Aggregate` and the names of the events for an aggregate with `decide` and an inherent
-/// `evolve(&mut self, event)`.
+/// `evolve(&mut self, event)`. `Name @ "2"` says that the event's shape is at its second version.
 macro_rules! aggregate {
-    ($state:ty, $type:literal, $command:ty, $event:ident { $($variant:ident),+ $(,)? }) => {
+    ($state:ty, $type:literal, $command:ty, $event:ident { $($variant:ident $(@ $version:literal)?),+ $(,)? }) => {
         impl cqrs_es::Aggregate for $state {
             const TYPE: &'static str = $type;
             type Command = $command;
@@ -60,13 +60,13 @@ macro_rules! aggregate {
             }
         }
 
-        $crate::aggregate::event_names!($event { $($variant),+ });
+        $crate::aggregate::event_names!($event { $($variant $(@ $version)?),+ });
     };
 }
 
 /// Names and versions of the variants of an event enum; a new variant that is not named here does not compile.
 macro_rules! event_names {
-    ($event:ident { $($variant:ident),+ $(,)? }) => {
+    ($event:ident { $($variant:ident $(@ $version:literal)?),+ $(,)? }) => {
         impl cqrs_es::DomainEvent for $event {
             fn event_type(&self) -> String {
                 match self {
@@ -75,7 +75,9 @@ macro_rules! event_names {
             }
 
             fn event_version(&self) -> String {
-                "1".to_owned()
+                match self {
+                    $(Self::$variant { .. } => $crate::aggregate::version!($($version)?).to_owned(),)+
+                }
             }
         }
 
@@ -86,4 +88,14 @@ macro_rules! event_names {
     };
 }
 
-pub(crate) use {aggregate, event_names};
+/// An event's version: the one that is named, or the first.
+macro_rules! version {
+    () => {
+        "1"
+    };
+    ($version:literal) => {
+        $version
+    };
+}
+
+pub(crate) use {aggregate, event_names, version};

@@ -4,8 +4,8 @@
 //! added to [`STEPS`]; the golden files keep one real example of every version ever written and a test reads them all.
 
 use cqrs_es::DomainEvent;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 /// One step: payloads of this event and version become payloads of the next version. The aggregate is part of the name:
 /// `FundsHeld` of a job is another event than `FundsHeld` of a payout.
@@ -17,8 +17,32 @@ struct Step {
     apply: fn(Value) -> Value,
 }
 
-/// All steps, in the order in which they apply. Empty while every event is at version 1.
-const STEPS: &[Step] = &[];
+/// All steps, in the order in which they apply.
+const STEPS: &[Step] = &[
+    // The first payouts were mobile top-ups, all of them.
+    Step {
+        aggregate_type: "payout",
+        event_type: "PayoutRequested",
+        from: "1",
+        to: "2",
+        apply: |payload| {
+            with_field(
+                payload,
+                "PayoutRequested",
+                "method",
+                json!({"kind": "mobile_top_up"}),
+            )
+        },
+    },
+];
+
+/// The payload of an event with one more field.
+fn with_field(mut payload: Value, event: &str, name: &str, value: Value) -> Value {
+    if let Some(fields) = payload.get_mut(event).and_then(Value::as_object_mut) {
+        fields.insert(name.to_owned(), value);
+    }
+    payload
+}
 
 /// Reads a payload of any version as today's type.
 ///

@@ -37,13 +37,15 @@ use crate::ports::photos::PhotoInspector;
 use crate::ports::time::Clock;
 use crate::ports::vault::Vault;
 
-pub use jobs::JobRequest;
 pub use adjustments::AdjustmentRequest;
 pub use bulk::{BULK_COMMANDS_MAX, BulkCommand, BulkMode, BulkOutcome};
+pub use jobs::JobRequest;
 pub(crate) use payments::key_is_fresh;
 pub use payments::{PaymentRequest, payment_key};
 pub use payout_sending::Gate;
-pub use payouts::{PAYOUT_ATTEMPTS_MAX, PayoutRequest, PayoutRoute, next_payout_id, reward_payout_id};
+pub use payouts::{
+    PAYOUT_ATTEMPTS_MAX, PayoutRequest, PayoutRoute, next_payout_id, reward_payout_id,
+};
 pub use reconciliations::Statement;
 pub use refunds::refund_key;
 pub use transfers::TransferRequest;

@@ -6,9 +6,7 @@ use kvit_domain::ids::{PaymentId, TransactionId, UserId, WalletId};
 use kvit_domain::journal::{Journal, JournalCommand};
 use kvit_domain::ledger::{Account, Leg, ProviderName, Side, Transaction, TransactionKind};
 use kvit_domain::money::Money;
-use kvit_domain::payment::{
-    Payment, PaymentCommand, PaymentEvent, PaymentSnapshot, PaymentTerms,
-};
+use kvit_domain::payment::{Payment, PaymentCommand, PaymentEvent, PaymentSnapshot, PaymentTerms};
 use kvit_domain::rejection::Rejection;
 use kvit_domain::wallet::{Wallet, WalletCommand};
 
@@ -74,7 +72,11 @@ impl App {
             amount,
             capture,
         } = request;
-        let separator = if settings.return_url.contains('?') { '&' } else { '?' };
+        let separator = if settings.return_url.contains('?') {
+            '&'
+        } else {
+            '?'
+        };
         let terms = PaymentTerms {
             user_id,
             wallet_id: WalletId {
@@ -233,10 +235,11 @@ impl App {
             (false, _) => None,
             (true, Some(amount)) => Some(amount),
             (true, None) => {
-                return Err(
-                    Rejection::new("invalid_command", "no money was received to be credited")
-                        .into(),
-                );
+                return Err(Rejection::new(
+                    "invalid_command",
+                    "no money was received to be credited",
+                )
+                .into());
             }
         };
         let wallet_id = WalletId {

@@ -222,7 +222,8 @@ impl App {
             .with("state", payout.state.code())
             .into());
         }
-        let forgotten = || Rejection::new("user_forgotten", "the destination is not known any more");
+        let forgotten =
+            || Rejection::new("user_forgotten", "the destination is not known any more");
         let route = match &terms.method {
             PayoutMethod::MobileTopUp => PayoutRoute::Phone { operator },
             method => {

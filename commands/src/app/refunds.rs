@@ -140,7 +140,8 @@ impl App {
             PaymentEvent::RefundSucceeded {
                 refund_id, amount, ..
             } => {
-                let transaction = self.refund_transaction(before, *refund_id, wallet_id, *amount)?;
+                let transaction =
+                    self.refund_transaction(before, *refund_id, wallet_id, *amount)?;
                 match hold_of(refund_id) {
                     Some(hold_id) => {
                         unit.run::<Wallet>(

@@ -76,7 +76,10 @@ impl Breaker {
                 return;
             }
         };
-        let failures = self.in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let failures = self
+            .in_a_row
+            .fetch_add(1, Ordering::Relaxed)
+            .saturating_add(1);
         // After an opening the first failure opens it again.
         let opened_before = self.openings.load(Ordering::Relaxed);
         if failures < self.options.failures && opened_before == 0 {

@@ -447,9 +447,10 @@ impl PaymentWorker {
             context.idempotency_key = format!("payment:{id}");
             // Each state has an event of its own that asks on: two would ask twice.
             let has_moved_on = match event.event_type.as_str() {
-                "PaymentIntended" => {
-                    !matches!(payment.state, PaymentState::Intended | PaymentState::Sending)
-                }
+                "PaymentIntended" => !matches!(
+                    payment.state,
+                    PaymentState::Intended | PaymentState::Sending
+                ),
                 "PaymentCreated" => payment.state != PaymentState::Pending,
                 _ => false,
             };

@@ -18,8 +18,8 @@ use kvit_domain::payout::{
 };
 use uuid::Uuid;
 
-use super::{id_of, to_fault};
 use super::breaker::{Breaker, BreakerOptions};
+use super::{id_of, to_fault};
 use crate::app::{App, Gate, PAYOUT_ATTEMPTS_MAX};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -287,7 +287,9 @@ impl PayoutWorker {
                 .await;
         }
         let answer = self.provider.pay(call.order, bill_id).await;
-        self.breaker.count(&self.app, self.provider.provider(), &answer, context).await;
+        self.breaker
+            .count(&self.app, self.provider.provider(), &answer, context)
+            .await;
         match answer {
             Ok(bill) => self.learn(failure, bill_id, bill, context).await,
             Err(ProviderFault::Unknown(reason)) => {
@@ -317,7 +319,8 @@ impl PayoutWorker {
         context: &Context,
     ) -> Result<Next, CommandError> {
         let attempt = payout.attempt;
-        let (Some(bill_id), Some(order)) = (payout.bill_id.clone(), self.order(id, payout, terms).await?)
+        let (Some(bill_id), Some(order)) =
+            (payout.bill_id.clone(), self.order(id, payout, terms).await?)
         else {
             return self
                 .review(id, attempt, "nothing to ask about", context)
@@ -345,7 +348,9 @@ impl PayoutWorker {
                     && payout.state == PayoutState::Unknown
                     && self.options.repay_created
                     && payout.sends < SENDS_MAX
-                    && self.key_lives_until(payout).is_none_or(|end| self.now() < end)
+                    && self
+                        .key_lives_until(payout)
+                        .is_none_or(|end| self.now() < end)
                     && payout
                         .sent_at
                         .is_some_and(|at| self.until(at + self.options.call_max).is_none()) =>
@@ -431,13 +436,7 @@ impl PayoutWorker {
                 let context = context.step("succeeded");
                 match self
                     .app
-                    .payout_succeeded(
-                        id,
-                        bill.bill_id,
-                        bill.paid_at,
-                        bill.provider_id,
-                        &context,
-                    )
+                    .payout_succeeded(id, bill.bill_id, bill.paid_at, bill.provider_id, &context)
                     .await
                 {
                     Ok(_) => {}
@@ -602,7 +601,10 @@ impl PayoutWorker {
             return Ok(true);
         };
         let stream = StreamId::new("payout", id.to_string());
-        let events = self.app.stream_events(&stream, 0, STREAM_EVENTS_MAX).await?;
+        let events = self
+            .app
+            .stream_events(&stream, 0, STREAM_EVENTS_MAX)
+            .await?;
         let mut sent = events.iter().filter(|event| {
             event.event_type == "PayoutSent"
                 && event

@@ -286,7 +286,7 @@ async fn a_payout_that_nobody_can_resolve_keeps_its_hold_until_a_person_decides(
     assert_eq!(balance(&world, user).await, (100, 0));
     let (next, _) = world
         .app
-        .retry_payout(reward_payout_id(id), &context.step("retry"))
+        .retry_payout(reward_payout_id(id), None, &context.step("retry"))
         .await
         .unwrap();
     world.settle().await;

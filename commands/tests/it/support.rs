@@ -26,6 +26,7 @@ use kvit_commands::ports::time::{Clock, System};
 use kvit_commands::testing::{ManualClock, MarkingVault, MemoryLog};
 use kvit_domain::event::RecordedEvent;
 use kvit_domain::ids::UserId;
+use kvit_domain::ledger::ProviderName;
 use kvit_domain::money::Currency;
 use kvit_domain::phone::Phone;
 use kvit_domain::quantity::Quantity;
@@ -214,14 +215,15 @@ impl Provider {
             status,
             paid_amount: None,
             paid_at: None,
+            provider_id: None,
         }
     }
 }
 
 #[async_trait]
 impl PayoutProvider for Provider {
-    fn name(&self) -> &'static str {
-        "test"
+    fn provider(&self) -> ProviderName {
+        ProviderName::Portmone
     }
     async fn create(&self, order: &PayoutOrder) -> Result<BillView, ProviderFault> {
         let mut bills = self.bills.lock().unwrap();
@@ -232,6 +234,7 @@ impl PayoutProvider for Provider {
             status: BillStatus::Created,
             paid_amount: None,
             paid_at: None,
+            provider_id: None,
         })
     }
     async fn pay(&self, _: &PayoutOrder, bill_id: &str) -> Result<BillView, ProviderFault> {

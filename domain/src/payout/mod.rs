@@ -39,14 +39,12 @@ pub enum PayoutEvent {
         /// What the method needs: a phone number, a wallet's number, a card's token.
         destination: Sealed,
         /// Whose account is credited, for a mobile top-up.
-        #[serde(default)]
         operator: Option<Operator>,
         /// Through whom.
         provider: ProviderName,
         /// The receipt whose bonus it is, if it is one.
         receipt_id: Option<ReceiptId>,
         /// In which way.
-        #[serde(default)]
         method: PayoutMethod,
     },
     /// The amount is reserved on the wallet (in the same append as the wallet's `HoldPlaced`).
@@ -443,7 +441,7 @@ aggregate!(
     "payout",
     PayoutCommand,
     PayoutEvent {
-        PayoutRequested,
+        PayoutRequested @ "2",
         FundsHeld,
         PayoutCreated,
         PayoutSent,

@@ -522,7 +522,10 @@ impl Day<'_> {
             PayoutEvent::PayoutFailed { .. } => Some("attempt_failed"),
             PayoutEvent::PayoutReversed { .. } => Some("reversed"),
             PayoutEvent::SentToReview { .. } => Some("sent_to_review"),
+            PayoutEvent::PayoutPostponed { .. } => Some("postponed"),
             PayoutEvent::FundsHeld { .. }
+            | PayoutEvent::BudgetTaken { .. }
+            | PayoutEvent::PayoutPending { .. }
             | PayoutEvent::PayoutCreated { .. }
             | PayoutEvent::PayoutSent { .. }
             | PayoutEvent::ReviewDecided { .. } => None,

@@ -481,5 +481,9 @@ pub(crate) const fn kind_code(kind: TransactionKind) -> &'static str {
         TransactionKind::Adjustment => "adjustment",
         TransactionKind::Transfer => "transfer",
         TransactionKind::Reversal => "reversal",
+        TransactionKind::Conversion => "conversion",
+        TransactionKind::Fee => "fee",
+        TransactionKind::Settlement => "settlement",
+        TransactionKind::Suspense => "suspense",
     }
 }

@@ -118,7 +118,7 @@ impl Fold for Payouts {
                 wallet_id,
                 amount_minor: amount.minor,
                 currency: amount.currency,
-                operator: operator.code().to_owned(),
+                operator: operator.map_or_else(String::new, |operator| operator.code().to_owned()),
                 provider: provider.code().to_owned(),
                 receipt_id,
                 hold_id: None,
@@ -160,7 +160,15 @@ impl Fold for Payouts {
                 row.unknown_since = Some(event.recorded_at);
                 row.reason = Some(reason);
             }
-            PayoutEvent::PayoutSucceeded { bill_id, paid_at } => {
+            PayoutEvent::BudgetTaken { .. } => {}
+            PayoutEvent::PayoutPostponed { reason, until } => {
+                row.reason = Some(reason);
+                row.retry_at = until;
+            }
+            PayoutEvent::PayoutPending { .. } => row.reason = None,
+            PayoutEvent::PayoutSucceeded {
+                bill_id, paid_at, ..
+            } => {
                 row.bill_id = Some(bill_id);
                 row.paid_at = paid_at;
                 row.reason = None;
@@ -192,7 +200,11 @@ impl Fold for Payouts {
 /// The state that an event leads to; none when the state stays.
 pub(crate) const fn state_after(change: &PayoutEvent) -> Option<PayoutState> {
     Some(match change {
-        PayoutEvent::PayoutRequested { .. } | PayoutEvent::ReviewDecided { .. } => return None,
+        PayoutEvent::PayoutRequested { .. }
+        | PayoutEvent::ReviewDecided { .. }
+        | PayoutEvent::BudgetTaken { .. }
+        | PayoutEvent::PayoutPostponed { .. } => return None,
+        PayoutEvent::PayoutPending { .. } => PayoutState::Pending,
         PayoutEvent::FundsHeld { .. }
         | PayoutEvent::PayoutFailed {
             is_final: false, ..

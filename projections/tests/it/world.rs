@@ -437,7 +437,8 @@ impl World {
             wallet_id: person.wallet_id,
             amount: uah(minor),
             destination: Sealed::from_sealed("v1.k.cGhvbmU".into()),
-            operator: Operator::Kyivstar,
+            operator: Some(Operator::Kyivstar),
+            method: kvit_domain::payout::PayoutMethod::MobileTopUp,
             provider: ProviderName::Portmone,
             receipt_id,
             hold_id,
@@ -482,6 +483,7 @@ impl World {
         let succeed = PayoutCommand::Succeed {
             bill_id,
             paid_at: None,
+            provider_id: None,
         };
         self.run(id, "policy:portmone", payout, &succeed).unwrap();
         let transaction = Transaction::simple(
