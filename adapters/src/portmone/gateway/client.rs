@@ -59,6 +59,12 @@ impl PortmoneGateway {
         })
     }
 
+    /// The way it asks.
+    #[must_use]
+    pub fn wire(&self) -> GatewayWire {
+        self.inner.config.wire
+    }
+
     /// Creates a page on which a person can pay an order. No money moves.
     pub async fn create_link(&self, order: &LinkOrder) -> LinkOutcome {
         let call = async {

@@ -9,16 +9,21 @@
 mod answer;
 mod client;
 mod config;
+mod order_number;
 mod outcome;
+mod payments;
 mod signature;
+mod statement;
 
 pub use answer::{Answered, MAX_ANSWER_BYTES, parse_transactions};
 pub use client::PortmoneGateway;
 pub use config::{GatewayConfig, GatewayWire};
+pub use order_number::OrderNumber;
 pub use outcome::{
     ChangeOutcome, GatewayMismatch, Handle, LinkOrder, LinkOutcome, ResultOutcome, Transaction,
     TransactionStatus, Window,
 };
+pub use payments::{PaymentRules, PortmonePayments};
 pub use signature::link_signature;
 
 #[cfg(test)]

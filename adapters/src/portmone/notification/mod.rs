@@ -6,6 +6,7 @@
 //! (`PAY_ORDERS`) or a question about payers (`REQUESTS`). Sources: the provider's own shop plugins and third-party clients.
 
 mod answer;
+mod claims;
 mod read;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use super::json::JsonError;
 use super::tree::XmlError;
 
 pub use answer::{Acknowledgement, Reject, acknowledgement, payers_answer};
+pub use claims::PortmoneNotices;
 pub use read::{MAX_NOTIFICATION_BYTES, parse_notification};
 
 /// One notification.

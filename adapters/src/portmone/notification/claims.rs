@@ -1,0 +1,89 @@
+//! What a notification claims, in the words of the port.
+
+use kvit_commands::ports::payment::{Notice, NoticeFault, NoticeReader, NoticeTopic};
+use kvit_domain::ids::PayoutId;
+use kvit_domain::ledger::ProviderName;
+
+use super::{BillNotice, PortmoneNotification, parse_notification};
+use crate::portmone::amount::Movement;
+use crate::portmone::gateway::OrderNumber;
+
+/// Reads Portmone's notifications, those of payouts and those of card payments, which come to one address.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PortmoneNotices;
+
+impl NoticeReader for PortmoneNotices {
+    fn provider(&self) -> ProviderName {
+        ProviderName::Portmone
+    }
+
+    fn read(&self, content_type: &str, body: &[u8]) -> Result<Vec<Notice>, NoticeFault> {
+        let notification = parse_notification(content_type, body)
+            .map_err(|error| NoticeFault(error.to_string()))?;
+        Ok(match notification {
+            PortmoneNotification::Payment(payment) => {
+                let word = payment.status.unwrap_or_else(|| "CHANGED".to_owned());
+                vec![Notice {
+                    event: format!("payment.{word}"),
+                    topic: payment_topic(payment.shop_order_number),
+                }]
+            }
+            PortmoneNotification::Bills(bills) => bills.into_iter().map(claim).collect(),
+            PortmoneNotification::Settlement(orders) => orders
+                .into_iter()
+                .map(|order| Notice {
+                    event: "settlement".to_owned(),
+                    topic: NoticeTopic::Settlement {
+                        settlement_id: order.id,
+                    },
+                })
+                .collect(),
+            PortmoneNotification::Requests(_) => Vec::new(),
+        })
+    }
+}
+
+fn payment_topic(order_number: String) -> NoticeTopic {
+    let operation_id =
+        OrderNumber::parse(&order_number).map(|number| number.payment_id.to_string());
+    NoticeTopic::Payment {
+        provider_id: order_number,
+        operation_id,
+    }
+}
+
+/// A bill with an order number of ours is a card payment; every other is a payout.
+fn claim(bill: BillNotice) -> Notice {
+    let reversed = matches!(bill.movement, Movement::Back(_));
+    let is_operation = |text: &String| text.parse::<PayoutId>().is_ok();
+    let number = bill
+        .bill_number
+        .clone()
+        .filter(|text| OrderNumber::parse(text).is_some());
+    match number {
+        Some(order_number) if reversed => Notice {
+            event: "refund.RETURN".to_owned(),
+            topic: NoticeTopic::Refund {
+                provider_refund_id: bill.bill_id,
+                provider_payment_id: order_number,
+            },
+        },
+        Some(order_number) => Notice {
+            event: "payment.PAYED".to_owned(),
+            topic: payment_topic(order_number),
+        },
+        None => Notice {
+            event: if reversed {
+                "bill.reversed"
+            } else {
+                "bill.paid"
+            }
+            .to_owned(),
+            topic: NoticeTopic::Payout {
+                provider_id: bill.bill_id,
+                operation_id: bill.bill_number.filter(is_operation),
+                reversed,
+            },
+        },
+    }
+}
