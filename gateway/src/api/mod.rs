@@ -78,6 +78,22 @@ fn known<T: Copy>(
     })
 }
 
+/// The value of a field of a body, when it is one of those that exist.
+fn named<T: Copy>(
+    pointer: &str,
+    given: Option<&str>,
+    all: &[T],
+    code: impl Fn(T) -> &'static str,
+) -> Answer<Option<T>> {
+    let Some(given) = given else { return Ok(None) };
+    let found = all.iter().copied().find(|value| code(*value) == given);
+    found.map(Some).ok_or_else(|| {
+        let all: Vec<&str> = all.iter().map(|value| code(*value)).collect();
+        Problem::new("invalid_body", "a field of the body is not as expected")
+            .field(pointer, format!("one of {} is expected", all.join(", ")))
+    })
+}
+
 /// All routes with their description.
 pub(crate) fn routes() -> (Router<Gateway>, OpenApi) {
     OpenApiRouter::with_openapi(crate::openapi::frame())

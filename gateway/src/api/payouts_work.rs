@@ -4,12 +4,13 @@ use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::Response;
 use kvit_domain::ids::PayoutId;
+use kvit_domain::phone::Operator;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::answer::{Changed, created};
-use super::reason;
+use super::{named, reason};
 use crate::auth::{Operating, Write};
 use crate::http::extract::{Json, Path};
 use crate::http::problem::Answer;
@@ -25,11 +26,21 @@ pub struct NextPayout {
     pub position: i64,
 }
 
+/// How a failed payout is to be paid again.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetryPayout {
+    /// The operator that serves the number now, when it has moved to another one: `kyivstar`, `vodafone` or `lifecell`.
+    #[serde(default)]
+    #[schema(example = "vodafone")]
+    pub operator: Option<String>,
+}
+
 /// Pay a failed payout again
 ///
 /// A new payout is made: the failed one stays as it ended. Only a payout that has failed for good can be paid again, so
-/// money cannot leave twice.
-#[utoipa::path(post, path = "/v1/payouts/{payout_id}/retry", tag = "payouts",
+/// money cannot leave twice. The body may be left out.
+#[utoipa::path(post, path = "/v1/payouts/{payout_id}/retry", tag = "payouts", request_body = Option<RetryPayout>,
     params(("payout_id" = Uuid, Path, description = "The failed payout.")),
     responses((status = 201, description = "The new payout.", body = NextPayout)),
     security(("api_key" = ["operator", "admin"])))]
@@ -37,10 +48,15 @@ pub async fn retry_payout(
     write: Write<Operating>,
     State(gateway): State<Gateway>,
     Path(payout_id): Path<Uuid>,
+    body: Option<Json<RetryPayout>>,
 ) -> Answer<Response> {
+    let body = body.map(|Json(body)| body).unwrap_or_default();
+    let operator = named("/operator", body.operator.as_deref(), &Operator::ALL, |o| {
+        o.code()
+    })?;
     let (next, done) = gateway
         .app
-        .retry_payout(PayoutId(payout_id), &write.context)
+        .retry_payout(PayoutId(payout_id), operator, &write.context)
         .await?;
     Ok(created(
         &format!("/v1/payouts/{next}"),

@@ -81,15 +81,28 @@ pub fn status(code: &str) -> StatusCode {
         | "invalid_query"
         | "invalid_cursor" => StatusCode::BAD_REQUEST,
         "unauthenticated" => StatusCode::UNAUTHORIZED,
-        "forbidden" | "user_banned" | "terms_not_accepted" => StatusCode::FORBIDDEN,
+        "forbidden" | "user_banned" | "terms_not_accepted" | "four_eyes_required" => {
+            StatusCode::FORBIDDEN
+        }
         "not_found" | "route_not_found" | "wallet_not_open" | "hold_not_found" => {
             StatusCode::NOT_FOUND
         }
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
-        "already_exists" | "invalid_state" | "phone_missing" | "insufficient_funds"
-        | "hold_not_active" | "hold_exceeded" | "already_reversed" | "quota_exceeded" => {
-            StatusCode::CONFLICT
-        }
+        "already_exists"
+        | "invalid_state"
+        | "phone_missing"
+        | "insufficient_funds"
+        | "hold_not_active"
+        | "hold_exceeded"
+        | "already_reversed"
+        | "reversal_exceeded"
+        | "refund_exceeded"
+        | "refund_not_possible"
+        | "period_closed"
+        | "quote_expired"
+        | "provider_stopped"
+        | "bulk_refused"
+        | "quota_exceeded" => StatusCode::CONFLICT,
         "user_forgotten" => StatusCode::GONE,
         "payload_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "unsupported_type" | "unsupported_media_type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -112,12 +125,13 @@ macro_rules! pages {
 }
 
 pages! {
-    "already_exists" "already_reversed" "amount_not_positive" "amount_too_large" "currency_mismatch" "forbidden"
-    "hold_exceeded" "hold_not_active" "hold_not_found" "idempotency_conflict" "idempotency_key_invalid"
+    "already_exists" "already_reversed" "amount_not_positive" "amount_too_large" "bulk_refused" "currency_mismatch"
+    "forbidden" "four_eyes_required" "hold_exceeded" "hold_not_active" "hold_not_found" "idempotency_conflict" "idempotency_key_invalid"
     "idempotency_key_missing" "insufficient_funds" "internal_error" "invalid_body" "invalid_command" "invalid_cursor"
     "invalid_json" "invalid_path" "invalid_phone" "invalid_query" "invalid_state" "method_not_allowed" "not_an_image"
-    "not_found" "operator_not_supported" "overloaded" "payload_too_large" "phone_missing" "projection_behind"
-    "quota_exceeded" "rate_limited" "review_reason_required" "route_not_found" "terms_not_accepted" "timeout"
+    "not_found" "operator_not_supported" "overloaded" "payload_too_large" "period_closed" "phone_missing"
+    "projection_behind" "provider_not_configured" "provider_stopped" "quota_exceeded" "quote_expired" "refund_exceeded"
+    "refund_not_possible" "reversal_exceeded" "rate_limited" "review_reason_required" "route_not_found" "terms_not_accepted" "timeout"
     "transaction_unbalanced" "unauthenticated" "unavailable" "unsupported_media_type" "unsupported_type" "user_banned"
     "user_forgotten" "wallet_not_open" "wrong_contact"
 }

@@ -4,7 +4,9 @@ use std::ops::RangeInclusive;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path as AxumPath, Request};
+use axum::extract::{
+    FromRequest, FromRequestParts, OptionalFromRequest, Path as AxumPath, Request,
+};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -29,16 +31,40 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Answer<Self> {
         if !is_json(request.headers()) {
-            return Err(Problem::new(
-                "unsupported_media_type",
-                "send Content-Type: application/json",
-            ));
+            return Err(not_json());
         }
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(unreadable)?;
         from_json(&bytes).map(Self)
     }
+}
+
+/// A body that may be left out: no bytes and no media type are no body.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Answer<Option<Self>> {
+        let typed = request.headers().contains_key(CONTENT_TYPE);
+        let is_json = is_json(request.headers());
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(unreadable)?;
+        if bytes.is_empty() && !typed {
+            return Ok(None);
+        }
+        if !is_json {
+            return Err(not_json());
+        }
+        from_json(&bytes).map(|body| Some(Self(body)))
+    }
+}
+
+fn not_json() -> Problem {
+    Problem::new(
+        "unsupported_media_type",
+        "send Content-Type: application/json",
+    )
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
