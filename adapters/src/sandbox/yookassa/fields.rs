@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn f22_an_amount_is_a_text_with_two_decimals_or_it_is_refused() {
+    fn an_amount_is_a_text_with_two_decimals_or_it_is_refused() {
         assert_eq!(minor(json!("100.00")), Some(10_000));
         assert_eq!(
             minor(json!("9007199254740993.01")),

@@ -1,6 +1,7 @@
 //! Lists: newest first, in pages, with a cursor that names the last object seen.
 //!
-//! The cursor is a place in the order and not a count, so what is created between two pages shifts nothing.
+//! The cursor is a place in the order of creation and not a count, so what is created between two pages shifts nothing. It is not a
+//! time either: times are cut off to three digits, and the provider's clock may be moved.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -75,10 +76,16 @@ impl<'a> Query<'a> {
             .ok_or_else(|| ApiError::invalid("limit", "limit must be from 1 to 100"))
     }
 
-    fn cursor(&self) -> Result<Option<Place>, ApiError> {
+    /// The number of the last object of the page before.
+    fn cursor(&self) -> Result<Option<u64>, ApiError> {
         self.get("cursor")
             .map(|text| {
-                Place::read(text).ok_or_else(|| ApiError::invalid("cursor", "cursor is illegal"))
+                URL_SAFE_NO_PAD
+                    .decode(text)
+                    .ok()
+                    .and_then(|bytes| bytes.try_into().ok())
+                    .map(u64::from_be_bytes)
+                    .ok_or_else(|| ApiError::invalid("cursor", "cursor is illegal"))
             })
             .transpose()
     }
@@ -112,18 +119,15 @@ impl<'a> Query<'a> {
         let mut found: Vec<Entry<T>> = entries
             .filter(|entry| created.holds(entry.created_at))
             .filter(|entry| since.is_none_or(|since| entry.created_at >= since))
-            .filter(|entry| {
-                let place = Place(entry.created_at, entry.seq);
-                cursor.as_ref().is_none_or(|cursor| place < *cursor)
-            })
+            .filter(|entry| cursor.is_none_or(|cursor| entry.seq < cursor))
             .collect();
-        found.sort_by_key(|entry| std::cmp::Reverse((entry.created_at, entry.seq)));
+        found.sort_by_key(|entry| std::cmp::Reverse(entry.seq));
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found
             .last()
             .filter(|_| more)
-            .map(|last| Place(last.created_at, last.seq).write());
+            .map(|last| URL_SAFE_NO_PAD.encode(last.seq.to_be_bytes()));
         let items: Vec<Value> = found.into_iter().map(|entry| render(entry.item)).collect();
         let mut page = json!({"type": "list", "items": items});
         if let (Some(next), Some(page)) = (next, page.as_object_mut()) {
@@ -152,22 +156,5 @@ impl Range {
 
     pub(super) fn is_open(&self) -> bool {
         self.gte.is_none() && self.gt.is_none() && self.lte.is_none() && self.lt.is_none()
-    }
-}
-
-/// A place in the order.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place(DateTime<Utc>, u64);
-
-impl Place {
-    fn write(&self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{}:{}", self.0.timestamp_micros(), self.1))
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        let (micros, seq) = text.split_once(':')?;
-        let at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
-        Some(Self(at, seq.parse().ok()?))
     }
 }

@@ -7,9 +7,7 @@ use url::Url;
 use super::Yookassa;
 use super::error::ApiError;
 use super::fields::Fields;
-use super::state::{
-    Books, Change, Confirmation, Metadata, ObjectRef, Payment, PaymentStatus, Side,
-};
+use super::state::{Books, Change, Confirmation, Metadata, ObjectRef, Payment, PaymentStatus};
 use super::{life, receipt, render};
 
 type Made = Result<(Vec<Change>, ObjectRef), ApiError>;
@@ -171,12 +169,4 @@ pub(super) fn operation(body: &Value) -> Option<&str> {
 /// Metadata's operation id, for the books.
 pub(super) fn operation_id(metadata: &Metadata) -> Option<String> {
     metadata.get("operation_id").cloned().flatten()
-}
-
-/// Whose calls an operation belongs to.
-pub(super) fn side(object: &ObjectRef) -> Side {
-    match object {
-        ObjectRef::Payout(_) => Side::Gateway,
-        _ => Side::Shop,
-    }
 }

@@ -31,16 +31,16 @@ pub(super) fn id(kind: &str, at: DateTime<Utc>, seed: u64, seq: u64) -> String {
     format!("{prefix}{seconds:08x}-{kind}-5000-8000-{tail}")
 }
 
-/// A moment as an object can show it: every second object has six digits of a second, the others three.
+/// A moment as an object can show it: every second object has up to six digits of a second, the others three. Only ever cut off,
+/// so that nothing happens later than the clock says.
 pub(super) fn moment(at: DateTime<Utc>, seq: u64) -> DateTime<Utc> {
-    let millis = at.timestamp_subsec_millis();
-    let micros = at.timestamp_subsec_micros();
-    let wanted = if seq.is_multiple_of(2) {
-        micros.saturating_add(u32::from(micros.is_multiple_of(1_000)))
+    let unit = if seq.is_multiple_of(2) {
+        1_000
     } else {
-        millis.saturating_mul(1_000)
+        1_000_000
     };
-    at.with_nanosecond(wanted.min(999_999).saturating_mul(1_000))
+    let nanos = at.nanosecond();
+    at.with_nanosecond(nanos.saturating_sub(nanos % unit))
         .unwrap_or(at)
 }
 
@@ -326,9 +326,9 @@ mod tests {
 
     #[test]
     fn times_come_with_three_digits_or_with_six() {
-        let at = "2026-01-02T03:04:05.678Z".parse().unwrap();
+        let at = "2026-01-02T03:04:05.678901234Z".parse().unwrap();
         assert_eq!(stamp(moment(at, 1)), "2026-01-02T03:04:05.678Z");
-        assert_eq!(stamp(moment(at, 2)), "2026-01-02T03:04:05.678001Z");
+        assert_eq!(stamp(moment(at, 2)), "2026-01-02T03:04:05.678901Z");
     }
 
     #[test]
