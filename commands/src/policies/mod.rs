@@ -3,10 +3,12 @@
 
 mod breaker;
 mod deciding;
+mod following;
 mod paying_out;
 mod payment_worker;
 mod payout_worker;
 mod reading;
+mod reconciling;
 mod rewarding;
 mod transferring;
 
@@ -20,10 +22,12 @@ use crate::ports::bus::{Handled, HandlerFault};
 
 pub use breaker::BreakerOptions;
 pub use deciding::Deciding;
+pub use following::Following;
 pub use paying_out::PayingOut;
 pub use payment_worker::{PaymentWorker, PaymentWorkerOptions};
 pub use payout_worker::{PayoutWorker, PayoutWorkerOptions};
 pub use reading::Reading;
+pub use reconciling::{Reconciled, Reconciling};
 pub use rewarding::Rewarding;
 pub use transferring::Transferring;
 

@@ -411,6 +411,42 @@ impl PayoutWorker {
         }
     }
 
+    /// Asks whether a paid payout came back, because somebody says so, and books it when the provider confirms. Whether it
+    /// did.
+    ///
+    /// # Errors
+    /// When the log or the provider is away.
+    pub async fn ask_reversal(
+        &self,
+        id: PayoutId,
+        context: &Context,
+    ) -> Result<bool, HandlerFault> {
+        let payout = self.app.payout(id).await.map_err(to_fault)?;
+        match payout.state {
+            PayoutState::Reversed => return Ok(true),
+            PayoutState::Succeeded => {}
+            _ => return Ok(false),
+        }
+        let (Some(terms), Some(bill_id)) = (&payout.terms, payout.bill_id.clone()) else {
+            return Ok(false);
+        };
+        let Some(order) = self.order(id, &payout, terms).await.map_err(to_fault)? else {
+            return Ok(false);
+        };
+        match self.provider.status(&order, &bill_id).await {
+            Ok(Some(bill)) if bill.status == BillStatus::Reversed => {
+                self.app
+                    .payout_reversed(id, bill_id, &context.step("reversed"))
+                    .await
+                    .map_err(to_fault)?;
+                metrics::counter!("kvit_payouts_total", "outcome" => "reversed").increment(1);
+                Ok(true)
+            }
+            Ok(_) | Err(ProviderFault::Mismatch(_)) => Ok(false),
+            Err(fault) => Err(HandlerFault::transient(fault.to_string())),
+        }
+    }
+
     /// Half of the age, within bounds: often at first, seldom later.
     fn ask_pause(&self, age: TimeDelta) -> Duration {
         let half = age.to_std().unwrap_or_default() / 2;

@@ -8,6 +8,7 @@ pub mod log;
 pub mod messages;
 pub mod notifications;
 pub mod objects;
+pub mod operations;
 pub mod payment;
 pub mod payout;
 pub mod photos;

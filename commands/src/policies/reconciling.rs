@@ -1,0 +1,337 @@
+//! Compares a provider's own list of a day with our books.
+//!
+//! Matching is by our operation's id, which the provider carries, else by the provider's id. What agrees is recorded, what
+//! differs is opened as a break for a person, and nothing is corrected. The only booking that follows is a fee that the
+//! provider tells in its list and that we had not been told before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use kvit_domain::money::Money;
+use kvit_domain::reconciliation::{Break, BreakClass, Matched, StatementKind};
+use sha2::{Digest, Sha256};
+
+use crate::app::{App, Statement};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::ports::operations::{Operations, OurItem};
+use crate::ports::statement::{ItemStatus, STATEMENT_ITEMS_MAX, StatementItem, StatementSource};
+
+/// Both clocks name the moment of one operation; it may lie on two sides of midnight.
+const MARGIN_HOURS: i64 = 2;
+
+/// What a run found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reconciled {
+    /// Items of the provider's list.
+    pub items: usize,
+    /// Items that agree.
+    pub matched: usize,
+    /// Differences, old and new.
+    pub breaks: usize,
+    /// Fees that were booked or had been before.
+    pub fees: usize,
+}
+
+/// Compares the lists of one provider.
+pub struct Reconciling {
+    app: App,
+    source: Arc<dyn StatementSource>,
+    operations: Arc<dyn Operations>,
+}
+
+/// What a comparison found, before it is recorded.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Findings {
+    matched: Vec<Matched>,
+    breaks: Vec<Break>,
+    fees: Vec<(String, Money)>,
+}
+
+impl Reconciling {
+    /// The comparison for this provider's lists.
+    pub fn new(
+        app: App,
+        source: Arc<dyn StatementSource>,
+        operations: Arc<dyn Operations>,
+    ) -> Self {
+        Self {
+            app,
+            source,
+            operations,
+        }
+    }
+
+    /// The lists that the provider gives.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<StatementKind> {
+        self.source.kinds()
+    }
+
+    /// Compares one day (UTC) of one list. Running it again finds the same and records nothing twice.
+    ///
+    /// # Errors
+    /// Transient when the provider or our read models are away; nothing was recorded then.
+    pub async fn run(
+        &self,
+        kind: StatementKind,
+        day: NaiveDate,
+        context: &Context,
+    ) -> Result<Reconciled, CommandError> {
+        let provider = self.source.provider();
+        let from = day.and_time(NaiveTime::MIN).and_utc();
+        let to = day
+            .checked_add_days(Days::new(1))
+            .ok_or_else(|| CommandError::Fatal("the day is beyond the calendar".into()))?
+            .and_time(NaiveTime::MIN)
+            .and_utc();
+        let margin = TimeDelta::hours(MARGIN_HOURS);
+        let theirs = self
+            .source
+            .items(kind, from - margin, to + margin)
+            .await
+            .map_err(|fault| CommandError::transient(&fault.to_string()))?;
+        if theirs.len() > STATEMENT_ITEMS_MAX {
+            return Err(CommandError::Fatal(
+                "the provider's list of one day is larger than can be compared".into(),
+            ));
+        }
+        let ours = self
+            .operations
+            .list(provider, kind, from - margin, to + margin)
+            .await
+            .map_err(|fault| CommandError::transient(&fault.to_string()))?;
+        let findings = compare(&theirs, &ours, from, to);
+        for (item, fee) in &findings.fees {
+            self.app.book_fee(provider, item, *fee, context).await?;
+        }
+        let done = Reconciled {
+            items: theirs.len(),
+            matched: findings.matched.len(),
+            breaks: findings.breaks.len(),
+            fees: findings.fees.len(),
+        };
+        let statement = Statement {
+            provider,
+            kind,
+            day,
+            items: u64::try_from(theirs.len()).unwrap_or(u64::MAX),
+            digest: digest(&theirs),
+            matched: findings.matched,
+            breaks: findings.breaks,
+        };
+        self.app.record_statement(statement, context).await?;
+        metrics::counter!("kvit_reconciliations_total", "provider" => provider.code(), "kind" => kind.code())
+            .increment(1);
+        Ok(done)
+    }
+}
+
+/// Compares two lists. Items near midnight are looked up on both sides of it, but each is reported on its own day only.
+fn compare(
+    theirs: &[StatementItem],
+    ours: &[OurItem],
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Findings {
+    let by_operation: BTreeMap<&str, &OurItem> = ours
+        .iter()
+        .map(|item| (item.operation.as_str(), item))
+        .collect();
+    let by_provider_id: BTreeMap<&str, &OurItem> = ours
+        .iter()
+        .filter_map(|item| Some((item.provider_id.as_deref()?, item)))
+        .collect();
+    let is_today = |at: DateTime<Utc>| from <= at && at < to;
+    let mut findings = Findings::default();
+    let mut seen = BTreeSet::new();
+    for item in theirs {
+        let own = by_provider_id
+            .get(item.provider_id.as_str())
+            .or_else(|| by_operation.get(item.operation_id.as_deref()?))
+            .copied();
+        if let Some(own) = own
+            && own
+                .provider_id
+                .as_ref()
+                .is_none_or(|id| *id == item.provider_id)
+        {
+            seen.insert(own.operation.as_str());
+            if is_today(item.created_at) {
+                pair(item, own, &mut findings);
+            }
+        } else if item.status == ItemStatus::Done && is_today(item.created_at) {
+            findings
+                .breaks
+                .push(difference(item, None, BreakClass::TheirsOnly));
+        }
+    }
+    for own in ours {
+        let is_missing = own.status == ItemStatus::Done
+            && is_today(own.created_at)
+            && !seen.contains(own.operation.as_str());
+        if is_missing {
+            findings.breaks.push(Break {
+                item: own
+                    .provider_id
+                    .clone()
+                    .unwrap_or_else(|| own.operation.clone()),
+                class: BreakClass::OursOnly,
+                operation: Some(own.operation.clone()),
+                theirs: None,
+                ours: Some(own.amount),
+            });
+        }
+    }
+    findings
+}
+
+fn pair(item: &StatementItem, own: &OurItem, findings: &mut Findings) {
+    match (item.status, own.status) {
+        (ItemStatus::Done, ItemStatus::Done) if item.amount != own.amount => findings
+            .breaks
+            .push(difference(item, Some(own), BreakClass::AmountDiffers)),
+        (ItemStatus::Done, ItemStatus::Done) => match (item.fee, own.fee) {
+            (Some(theirs), Some(booked)) if theirs != booked => {
+                let mut found = difference(item, Some(own), BreakClass::FeeDiffers);
+                (found.theirs, found.ours) = (Some(theirs), Some(booked));
+                findings.breaks.push(found);
+            }
+            (theirs, booked) => {
+                if let (Some(fee), None) = (theirs.filter(|fee| fee.is_positive()), booked) {
+                    findings.fees.push((item.provider_id.clone(), fee));
+                }
+                findings.matched.push(Matched {
+                    item: item.provider_id.clone(),
+                    operation: own.operation.clone(),
+                    amount: item.amount,
+                    fee: theirs.or(booked),
+                });
+            }
+        },
+        (ItemStatus::Done, _) | (_, ItemStatus::Done) => {
+            findings
+                .breaks
+                .push(difference(item, Some(own), BreakClass::StatusDiffers))
+        }
+        // No money moved on either side.
+        _ => {}
+    }
+}
+
+fn difference(item: &StatementItem, own: Option<&OurItem>, class: BreakClass) -> Break {
+    Break {
+        item: item.provider_id.clone(),
+        class,
+        operation: own
+            .map(|own| own.operation.clone())
+            .or_else(|| item.operation_id.clone()),
+        theirs: Some(item.amount),
+        ours: own.map(|own| own.amount),
+    }
+}
+
+/// SHA-256 over the items in order.
+fn digest(items: &[StatementItem]) -> String {
+    let mut digest = Sha256::new();
+    for item in items {
+        let line = format!(
+            "{}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}{:?}\u{1e}",
+            item.provider_id,
+            item.operation_id.as_deref().unwrap_or_default(),
+            item.amount,
+            item.fee.map(|fee| fee.to_string()).unwrap_or_default(),
+            item.status,
+        );
+        digest.update(line.as_bytes());
+    }
+    hex::encode(digest.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use kvit_domain::money::Currency;
+
+    use super::*;
+
+    fn at(hour: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_790_035_200 + hour * 3_600, 0).unwrap()
+    }
+    fn rub(minor: i64) -> Money {
+        Money::new(minor, Currency::Rub)
+    }
+    fn theirs(id: &str, minor: i64) -> StatementItem {
+        StatementItem {
+            provider_id: id.to_owned(),
+            operation_id: Some(format!("op-{id}")),
+            amount: rub(minor),
+            fee: None,
+            status: ItemStatus::Done,
+            created_at: at(12),
+        }
+    }
+    fn ours(id: &str, minor: i64) -> OurItem {
+        OurItem {
+            operation: format!("op-{id}"),
+            provider_id: Some(id.to_owned()),
+            amount: rub(minor),
+            fee: None,
+            status: ItemStatus::Done,
+            created_at: at(12),
+        }
+    }
+    fn classes(theirs: &[StatementItem], ours: &[OurItem]) -> Vec<BreakClass> {
+        compare(theirs, ours, at(0), at(24))
+            .breaks
+            .into_iter()
+            .map(|found| found.class)
+            .collect()
+    }
+
+    #[test]
+    fn f61_each_difference_has_its_class() {
+        assert_eq!(classes(&[theirs("a", 100)], &[ours("a", 100)]), []);
+        assert_eq!(classes(&[theirs("a", 100)], &[]), [BreakClass::TheirsOnly]);
+        assert_eq!(classes(&[], &[ours("a", 100)]), [BreakClass::OursOnly]);
+        assert_eq!(
+            classes(&[theirs("a", 101)], &[ours("a", 100)]),
+            [BreakClass::AmountDiffers]
+        );
+        let (mut with_fee, mut booked) = (theirs("a", 100), ours("a", 100));
+        with_fee.fee = Some(rub(3));
+        assert_eq!(
+            compare(&[with_fee.clone()], &[booked.clone()], at(0), at(24)).fees,
+            [("a".to_owned(), rub(3))]
+        );
+        booked.fee = Some(rub(4));
+        assert_eq!(classes(&[with_fee], &[booked]), [BreakClass::FeeDiffers]);
+        let mut failed = ours("a", 100);
+        failed.status = ItemStatus::Failed;
+        assert_eq!(
+            classes(&[theirs("a", 100)], &[failed]),
+            [BreakClass::StatusDiffers]
+        );
+    }
+
+    #[test]
+    fn an_operation_that_straddles_midnight_is_no_break() {
+        let mut early = theirs("a", 100);
+        early.created_at = at(24);
+        let mut late = ours("a", 100);
+        late.created_at = at(23);
+        assert_eq!(classes(&[early], &[late]), []);
+    }
+
+    #[test]
+    fn an_operation_of_ours_that_the_provider_has_under_another_id_is_not_matched_with_a_stranger()
+    {
+        let mut stranger = theirs("b", 100);
+        stranger.operation_id = Some("op-a".to_owned());
+        assert_eq!(
+            classes(&[stranger], &[ours("a", 100)]),
+            [BreakClass::TheirsOnly, BreakClass::OursOnly]
+        );
+    }
+}
