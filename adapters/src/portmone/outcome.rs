@@ -54,6 +54,8 @@ pub enum BillStatus {
     Paid,
     /// Will never be paid; final.
     Rejected,
+    /// Was paid, and the money came back; final.
+    Reversed,
     /// Any other word, or none. Only `paid` is documented, so nothing may be concluded from the rest.
     Other(String),
 }
@@ -64,6 +66,7 @@ impl BillStatus {
             Some("created") => Self::Created,
             Some("paid") => Self::Paid,
             Some("rejected") => Self::Rejected,
+            Some("reversed") => Self::Reversed,
             other => Self::Other(other.unwrap_or_default().to_owned()),
         }
     }

@@ -119,6 +119,7 @@ impl PortmonePayouts {
             StatusOutcome::Known(bill) => match bill.status {
                 BillStatus::Created | BillStatus::Rejected => Err(self.refused(refusal)),
                 BillStatus::Paid => Ok(view(bill, PortStatus::Paid)),
+                BillStatus::Reversed => Ok(view(bill, PortStatus::Reversed)),
                 BillStatus::Other(_) => Ok(view(bill, PortStatus::Pending)),
             },
             StatusOutcome::Mismatch(_, mismatch) => Err(differs(mismatch)),
@@ -203,6 +204,7 @@ impl PayoutProvider for PortmonePayouts {
                     BillStatus::Created => PortStatus::Created,
                     BillStatus::Paid => PortStatus::Paid,
                     BillStatus::Rejected => PortStatus::Rejected,
+                    BillStatus::Reversed => PortStatus::Reversed,
                     BillStatus::Other(_) => PortStatus::Pending,
                 };
                 Ok(Some(view(bill, status)))

@@ -10,6 +10,7 @@ use kvit_commands::ports::payout::{
     BillStatus, PayoutOrder, PayoutProvider, ProviderFault, RefusalKind,
 };
 use kvit_domain::money::{Currency, Money};
+use kvit_domain::payout::PayoutMethod;
 use kvit_domain::phone::Operator;
 
 use crate::common::{PHONE, config, sandbox};
@@ -35,8 +36,11 @@ fn order() -> PayoutOrder {
     PayoutOrder {
         operation_id: "op-1".into(),
         phone: PHONE.into(),
-        operator: Operator::Kyivstar,
+        operator: Some(Operator::Kyivstar),
+        method: PayoutMethod::MobileTopUp,
         amount: Money::new(5_000, Currency::Uah),
+        attempt: 1,
+        provider_id: None,
     }
 }
 
@@ -74,7 +78,7 @@ async fn refusals_are_sorted_by_the_configured_codes() {
     let sandbox = sandbox().await;
     let provider = provider(&sandbox);
     let foreign = PayoutOrder {
-        operator: Operator::Vodafone,
+        operator: Some(Operator::Vodafone),
         ..order()
     };
     assert_eq!(

@@ -5,6 +5,7 @@
 //! `p001` and the name of the status method are not public knowledge; here they are the simulator's own, and the client treats them
 //! as opaque.
 
+pub mod client;
 mod control;
 pub mod faults;
 pub mod gateway;
