@@ -51,13 +51,26 @@ struct Gap {
     before: Hash,
 }
 
+/// A guess about the rows before one that does not fit. The next row confirms it, or it is dropped.
+struct Guess {
+    /// The row that gave rise to it.
+    at: Position,
+    /// What would be reported.
+    findings: Vec<Finding>,
+    /// The rows that would be explained, `at` among them.
+    explains: Vec<Position>,
+    /// The shift that would hold from `at` on.
+    shift: Position,
+}
+
 /// See the module.
 pub(super) struct Trace {
     last: Last,
-    /// The last rows, oldest first.
-    recent: VecDeque<(Position, Uuid, Hash)>,
+    /// The last rows, oldest first: position, original position as far as known, id, stored hash.
+    recent: VecDeque<(Position, Position, Uuid, Hash)>,
     /// Original position less today's position of the rows that are read now.
     shift: Position,
+    guess: Option<Guess>,
     suspects: Vec<Suspect>,
     gaps: Vec<Gap>,
     findings: Vec<Finding>,
@@ -74,8 +87,9 @@ impl Trace {
                 stored: GENESIS,
                 computed: None,
             },
-            recent: VecDeque::from([(0, Uuid::nil(), GENESIS)]),
+            recent: VecDeque::from([(0, 0, Uuid::nil(), GENESIS)]),
             shift: 0,
+            guess: None,
             suspects: Vec::new(),
             gaps: Vec::new(),
             findings: Vec::new(),
@@ -90,7 +104,7 @@ impl Trace {
 
     /// Whether the rows that are read now have been renumbered.
     pub(super) fn is_shifted(&self) -> bool {
-        self.shift != 0
+        self.shift != 0 || self.guess.is_some()
     }
 
     /// Takes the next row, in the order of positions.
@@ -118,8 +132,10 @@ impl Trace {
         };
         let fits = before.is_some_and(|before| self.fits(&mut link, &before));
         let computed = if fits {
+            self.guess = None;
             None
         } else {
+            self.guess = before.and_then(|before| self.guess(&mut link, &before));
             let computed = before.and_then(|before| link.hash(&before, position));
             self.suspect(Suspect {
                 link: link.clone(),
@@ -131,18 +147,20 @@ impl Trace {
     }
 
     fn step(&mut self, link: &Link, computed: Option<Hash>) {
+        let (position, event_id) = (link.position, link.event_id);
         let stored = link.stored.or(computed).unwrap_or_default();
         self.last = Last {
-            position: link.position,
-            event_id: link.event_id,
+            position,
+            event_id,
             stored,
             computed,
         };
         if self.recent.len() > REACH {
             self.recent.pop_front();
         }
+        let original = position.saturating_add(self.shift);
         self.recent
-            .push_back((link.position, link.event_id, stored));
+            .push_back((position, original, event_id, stored));
     }
 
     fn gap(&mut self, from: Position, to: Position) {
@@ -154,10 +172,16 @@ impl Trace {
         }
     }
 
-    /// Whether the row belongs here, perhaps after what it shows about the rows before it.
+    /// Whether the row belongs behind the last one, perhaps after what it shows about the rows before it.
     fn fits(&mut self, link: &mut Link, before: &Hash) -> bool {
         let here = link.position.saturating_add(self.shift);
         if link.follows(before, here) {
+            return true;
+        }
+        if let Some(guess) = &self.guess
+            && link.follows(before, link.position.saturating_add(guess.shift))
+        {
+            self.accept_guess();
             return true;
         }
         if let Some(computed) = self.last.computed
@@ -172,64 +196,68 @@ impl Trace {
                 .push(Finding::new(Kind::Changed, detail).event(position, id));
             return true;
         }
+        false
+    }
+
+    fn accept_guess(&mut self) {
+        if let Some(guess) = self.guess.take() {
+            self.shift = guess.shift;
+            self.findings.extend(guess.findings);
+            for position in guess.explains {
+                self.acquit(position);
+            }
+        }
+    }
+
+    fn guess(&mut self, link: &mut Link, before: &Hash) -> Option<Guess> {
         if self.searches >= SEARCHES_MAX {
-            return false;
+            return None;
         }
         self.searches += 1;
-        self.behind_an_earlier_one(link) || self.renumbered(link, before)
+        self.behind_an_earlier_one(link)
+            .or_else(|| self.renumbered(link, before))
     }
 
     /// Looks for rows that were put in between.
-    fn behind_an_earlier_one(&mut self, link: &mut Link) -> bool {
-        let earlier: Vec<_> = self.recent.iter().rev().skip(1).copied().collect();
-        for (position, _, stored) in earlier {
-            let original = position.saturating_add(self.shift).saturating_add(1);
-            if !link.follows(&stored, original) {
-                continue;
-            }
-            let between: Vec<_> = self
-                .recent
-                .iter()
-                .filter(|(at, ..)| *at > position)
-                .copied()
-                .collect();
-            for (at, id, _) in between {
-                self.acquit(at);
-                let detail = format!(
-                    "event {at} ({id}) was inserted: the event after it follows from the one before it"
-                );
-                self.findings
-                    .push(Finding::new(Kind::Inserted, detail).event(at, id));
-            }
-            self.shift = original - link.position;
-            return true;
-        }
-        false
+    fn behind_an_earlier_one(&self, link: &mut Link) -> Option<Guess> {
+        let &(position, original, ..) = self
+            .recent
+            .iter()
+            .rev()
+            .skip(1)
+            .find(|(_, original, _, stored)| link.follows(stored, original.saturating_add(1)))?;
+        let between = self.recent.iter().filter(|(at, ..)| *at > position);
+        let findings = between.clone().map(|(at, _, id, _)| {
+            let detail = format!(
+                "event {at} ({id}) was inserted: the event after it follows from the one before it"
+            );
+            Finding::new(Kind::Inserted, detail).event(*at, *id)
+        });
+        Some(Guess {
+            at: link.position,
+            findings: findings.collect(),
+            explains: between.map(|(at, ..)| *at).chain([link.position]).collect(),
+            shift: original.saturating_add(1) - link.position,
+        })
     }
 
     /// Looks for rows that are gone without a gap, because those after them were renumbered. It shows at the second row
     /// after them: the first has lost the hash it follows from.
-    fn renumbered(&mut self, link: &mut Link, before: &Hash) -> bool {
-        for lost in (1..).take(REACH) {
-            let original = link
-                .position
-                .saturating_add(self.shift)
-                .saturating_add(lost);
-            if !link.follows(before, original) {
-                continue;
-            }
-            let first = self.last.position;
-            self.acquit(first);
-            let detail = format!(
-                "{lost} event(s) before event {first} ({}) were removed, and those from there on were renumbered",
-                self.last.event_id
-            );
-            self.findings
-                .push(Finding::new(Kind::Removed, detail).event(first, self.last.event_id));
-            self.shift = self.shift.saturating_add(lost);
-            return true;
-        }
-        false
+    fn renumbered(&self, link: &mut Link, before: &Hash) -> Option<Guess> {
+        let here = link.position.saturating_add(self.shift);
+        let lost = (1..)
+            .take(REACH)
+            .find(|lost| link.follows(before, here.saturating_add(*lost)))?;
+        let (first, id) = (self.last.position, self.last.event_id);
+        let detail = format!(
+            "{lost} event(s) before event {first} ({id}) were removed, and those from there on were renumbered"
+        );
+        Some(Guess {
+            at: link.position,
+            findings: vec![Finding::new(Kind::Removed, detail).event(first, id)],
+            explains: vec![first, link.position],
+            shift: self.shift.saturating_add(lost),
+        })
     }
 
     /// Two rows with one position: the one that follows from the row before is the event.
@@ -237,7 +265,7 @@ impl Trace {
         let position = link.position;
         let original = position.saturating_add(self.shift);
         let mut inserted = (link.event_id, false);
-        if let Some(&(_, _, before)) = self.recent.iter().rev().find(|(at, ..)| *at < position)
+        if let Some(&(_, _, _, before)) = self.recent.iter().rev().find(|(at, ..)| *at < position)
             && self.last.computed.is_some()
             && link.follows(&before, original)
         {
@@ -270,7 +298,22 @@ impl Trace {
 
     /// Compares the rows that did not fit with each other, and tells what was found.
     pub(super) fn finish(mut self) -> Vec<Finding> {
-        let homes = self.homes();
+        let mut homes = self.homes();
+        // A guess at the last row, which no further row could confirm, holds if nobody it explains belongs elsewhere.
+        let is_moved = |at: &Position| {
+            homes
+                .iter()
+                .any(|(own, home)| own == at && home.is_some_and(|home| home != *at))
+        };
+        if let Some(guess) = &self.guess {
+            let others = guess.explains.iter().filter(|at| **at != guess.at);
+            if others.clone().any(is_moved) {
+                self.guess = None;
+            } else {
+                self.accept_guess();
+                homes = self.homes();
+            }
+        }
         let home_of = |position: Position| {
             homes
                 .iter()

@@ -11,6 +11,11 @@
 )]
 
 mod acceptance;
+mod audit_bundle;
+mod audit_checkpoints;
+mod audit_rate;
+mod audit_tamper;
+mod audit_world;
 mod consumer;
 mod disturbances;
 mod leases;

@@ -24,6 +24,8 @@ const SEARCHES_MAX: u32 = 10_000;
 #[derive(Debug, Clone)]
 struct Passed {
     position: i64,
+    /// The position that it was written at, as far as that is known.
+    original: i64,
     id: String,
     /// The hash that stands in it.
     hash: Hash,
@@ -45,11 +47,21 @@ struct Hole {
     before: Hash,
 }
 
+/// What an event that does not fit suggests about the lines before it. It holds when the next line agrees.
+struct Guess {
+    found: Vec<Finding>,
+    /// Positions that are explained by it; the last is that of the event itself.
+    explains: Vec<i64>,
+    /// The offset from that event on.
+    offset: i64,
+}
+
 /// See the module.
 pub(crate) struct Chain {
     passed: VecDeque<Passed>,
     /// What must be added to today's positions to have those of the time of writing.
     offset: i64,
+    guess: Option<Guess>,
     odd: Vec<Odd>,
     holes: Vec<Hole>,
     found: Vec<Finding>,
@@ -61,6 +73,7 @@ impl Chain {
     pub(crate) fn new() -> Self {
         let start = Passed {
             position: 0,
+            original: 0,
             id: String::new(),
             hash: [0; 32],
             own: None,
@@ -68,6 +81,7 @@ impl Chain {
         Self {
             passed: VecDeque::from([start]),
             offset: 0,
+            guess: None,
             odd: Vec::new(),
             holes: Vec::new(),
             found: Vec::new(),
@@ -84,7 +98,7 @@ impl Chain {
 
     /// Whether the lines that are read now have been renumbered.
     pub(crate) fn is_renumbered(&self) -> bool {
-        self.offset != 0
+        self.offset != 0 || self.guess.is_some()
     }
 
     /// Takes the event of the next line.
@@ -98,6 +112,11 @@ impl Chain {
             self.late(event);
         } else if position == last + 1 {
             let fits = self.fits(&event, &last_hash);
+            self.guess = if fits {
+                None
+            } else {
+                self.guess(&event, &last_hash)
+            };
             let own = if fits {
                 None
             } else {
@@ -137,6 +156,7 @@ impl Chain {
         }
         self.passed.push_back(Passed {
             position: event.position,
+            original: event.position.saturating_add(self.offset),
             id: event.event_id.clone(),
             hash: event.stored_hash().or(own).unwrap_or_default(),
             own,
@@ -180,58 +200,76 @@ impl Chain {
             );
             return true;
         }
-        if self.searches >= SEARCHES_MAX {
-            return false;
-        }
-        self.searches += 1;
-        let behind = self.passed.iter().rev().skip(1).find(|passed| {
-            let number = passed
-                .position
-                .saturating_add(self.offset)
-                .saturating_add(1);
-            is_right(&passed.hash, number)
-        });
-        if let Some(behind) = behind.map(|passed| passed.position) {
-            self.put_in_after(behind);
-            self.offset = behind + self.offset + 1 - event.position;
-            return true;
-        }
-        let lost = (1..)
-            .take(REACH)
-            .find(|lost| is_right(before, here.saturating_add(*lost)));
-        if let (Some(lost), Some(last)) = (lost, last) {
-            self.explain(last.position);
-            let words = format!(
-                "{lost} event(s) before this one were removed, and it and those after it were renumbered"
-            );
-            self.found.push(
-                Finding::new(Kind::Removed, words)
-                    .at(last.position)
-                    .event(&last.id),
-            );
-            self.offset = self.offset.saturating_add(lost);
+        if let Some(guess) = &self.guess
+            && is_right(before, event.position.saturating_add(guess.offset))
+        {
+            self.believe_guess();
             return true;
         }
         false
     }
 
-    /// The lines behind a position were put in.
-    fn put_in_after(&mut self, position: i64) {
-        let between: Vec<Passed> = self
-            .passed
-            .iter()
-            .filter(|passed| passed.position > position)
-            .cloned()
-            .collect();
-        for passed in between {
-            self.explain(passed.position);
-            let words = "the event after it follows from the one before it".to_owned();
-            self.found.push(
+    fn believe_guess(&mut self) {
+        let Some(guess) = self.guess.take() else {
+            return;
+        };
+        self.offset = guess.offset;
+        self.found.extend(guess.found);
+        for position in guess.explains {
+            self.explain(position);
+        }
+    }
+
+    /// What an event that does not fit suggests.
+    fn guess(&mut self, event: &Event, before: &Hash) -> Option<Guess> {
+        let stored = event.stored_hash()?;
+        if self.searches >= SEARCHES_MAX {
+            return None;
+        }
+        self.searches += 1;
+        let is_right =
+            |previous: &Hash, position: i64| event.hash_behind(previous, position) == Some(stored);
+        // Behind an earlier line: those between were put in.
+        let earlier = self.passed.iter().rev().skip(1);
+        let mut behind = earlier.filter(|passed| is_right(&passed.hash, passed.original + 1));
+        if let Some(behind) = behind.next() {
+            let between = || {
+                let later = |passed: &&Passed| passed.position > behind.position;
+                self.passed.iter().filter(later)
+            };
+            let words = "the event after it follows from the one before it";
+            let inserted = |passed: &Passed| {
                 Finding::new(Kind::Inserted, words)
                     .at(passed.position)
-                    .event(&passed.id),
-            );
+                    .event(&passed.id)
+            };
+            return Some(Guess {
+                found: between().map(inserted).collect(),
+                explains: between()
+                    .map(|passed| passed.position)
+                    .chain([event.position])
+                    .collect(),
+                offset: behind.original + 1 - event.position,
+            });
         }
+        // Right behind the line before, but under a higher number: lines before that one were taken out.
+        let here = event.position.saturating_add(self.offset);
+        let lost = (1..)
+            .take(REACH)
+            .find(|lost| is_right(before, here.saturating_add(*lost)))?;
+        let last = self.passed.back()?;
+        let words = format!(
+            "{lost} event(s) before this one were removed, and it and those after it were renumbered"
+        );
+        Some(Guess {
+            found: vec![
+                Finding::new(Kind::Removed, words)
+                    .at(last.position)
+                    .event(&last.id),
+            ],
+            explains: vec![last.position, event.position],
+            offset: self.offset.saturating_add(lost),
+        })
     }
 
     /// A line whose position was passed already: it fills a hole, or somebody put it in.
@@ -302,7 +340,19 @@ impl Chain {
 
     /// Compares the events that do not fit with each other, and tells everything.
     pub(crate) fn finish(mut self) -> Vec<Finding> {
-        let homes: Vec<Option<i64>> = self.odd.iter().map(|odd| self.home(odd)).collect();
+        let mut homes = self.homes();
+        // No further line could confirm a guess at the last one. It holds if nobody that it explains belongs elsewhere.
+        if let Some(guess) = &self.guess {
+            let (_, before) = guess.explains.split_last().unwrap_or((&0, &[]));
+            let moved = self.odd.iter().zip(&homes).any(|(odd, home)| {
+                let at = odd.event.position;
+                before.contains(&at) && home.is_some_and(|home| home != at)
+            });
+            if !moved {
+                self.believe_guess();
+                homes = self.homes();
+            }
+        }
         let home_of = |position: i64| {
             self.odd
                 .iter()
@@ -338,6 +388,10 @@ impl Chain {
         self.found
             .extend(self.holes.iter().map(|hole| removed(hole.from, hole.to)));
         self.found
+    }
+
+    fn homes(&self) -> Vec<Option<i64>> {
+        self.odd.iter().map(|odd| self.home(odd)).collect()
     }
 
     /// The place where an odd event's hash comes out right.
