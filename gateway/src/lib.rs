@@ -10,6 +10,7 @@ mod api;
 pub mod auth;
 pub mod dead_letters;
 pub mod health;
+pub mod helpers;
 pub mod http;
 mod markdown;
 pub mod openapi;
@@ -17,8 +18,10 @@ mod pages;
 mod parts;
 mod router;
 mod serve;
+pub mod sources;
 mod webhooks;
 
+pub use helpers::Helpers;
 pub use parts::{BOOTSTRAP_KEY_BYTES_MIN, Gateway, GatewayParts, MetricsRender, Settings, Shared};
 pub use router::router;
 pub use serve::{ServeLimits, serve, serve_within};

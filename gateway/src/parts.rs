@@ -16,6 +16,8 @@ use crate::auth::limit::Limits;
 use crate::dead_letters::DeadLetters;
 use crate::health::traffic::Traffic;
 use crate::health::{Checks, ReadinessCheck};
+use crate::helpers::Helpers;
+use crate::sources::{Network, SourceList};
 
 /// Shortest bootstrap key that is taken.
 pub const BOOTSTRAP_KEY_BYTES_MIN: usize = 32;
@@ -27,6 +29,12 @@ pub struct Settings {
     pub bootstrap_key: Option<String>,
     /// The token that Portmone's callbacks carry. Without it they are refused.
     pub portmone_webhook_token: Option<String>,
+    /// From where YooKassa's notifications are taken. Closed: there is no such address.
+    pub yookassa_sources: SourceList,
+    /// Our own reverse proxies: only what they say in `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<Network>,
+    /// How long a provider may take to send the body of a notification.
+    pub webhook_body_time_max: Duration,
     /// Whether `/metrics` asks for an API key.
     pub metrics_need_key: bool,
     /// How long a read may wait for `at_least`.
@@ -42,6 +50,9 @@ impl Default for Settings {
         Self {
             bootstrap_key: None,
             portmone_webhook_token: None,
+            yookassa_sources: SourceList::Closed,
+            trusted_proxies: Vec::new(),
+            webhook_body_time_max: Duration::from_secs(10),
             metrics_need_key: false,
             at_least_wait_max: Duration::from_secs(5),
             request_time_max: Duration::from_secs(30),
@@ -73,6 +84,8 @@ pub struct GatewayParts {
     pub clock: Arc<dyn Clock>,
     /// Configuration.
     pub settings: Settings,
+    /// What only other rooms know how to do.
+    pub helpers: Helpers,
     /// Routes of others, such as the bot's webhook; they get the common layers.
     pub extra: Vec<Router>,
 }
@@ -97,6 +110,8 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     /// Configuration.
     pub settings: Settings,
+    /// What only other rooms know how to do.
+    pub helpers: Helpers,
     /// Requests a minute by key.
     pub limits: Limits,
     /// Requests of the last minute.
@@ -154,6 +169,7 @@ impl Gateway {
             traffic: Traffic::default(),
             places: Semaphore::new(settings.in_work_max),
             settings,
+            helpers: parts.helpers,
         };
         (Self(Arc::new(shared)), parts.extra)
     }

@@ -4,17 +4,21 @@
 //! a few slow callers could take every socket. Here both are bounded.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::middleware::AddExtension;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tower::Layer;
 
 /// Pause after the system refused a new socket, which it does when there are too many.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -76,15 +80,15 @@ where
             next = next => next,
             () = &mut shutdown => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let connection = connections.watch(connect(stream, router.clone(), limits));
+        let connection = connections.watch(connect(stream, peer, router.clone(), limits));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
@@ -106,17 +110,22 @@ where
     Ok(())
 }
 
+/// The router, with the address of the other end beside each request.
+type WithPeer = AddExtension<Router, ConnectInfo<SocketAddr>>;
+
 fn connect(
     stream: TcpStream,
+    peer: SocketAddr,
     router: Router,
     limits: ServeLimits,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<WithPeer>> {
     // Answers are small: waiting for more of them to send together only costs time.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection is already gone");
     }
+    let service = Extension(ConnectInfo(peer)).layer(router);
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers_time_max)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
 }

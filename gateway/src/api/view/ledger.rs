@@ -179,8 +179,8 @@ pub struct Transaction {
     /// What it was for.
     #[schema(example = "reward")]
     pub kind: String,
-    /// On whose stream it stands.
-    pub wallet_id: String,
+    /// The wallet on whose stream it stands; absent when it concerns no wallet, such as a fee or a settlement.
+    pub wallet_id: Option<String>,
     /// Its entries.
     pub legs: Vec<TransactionLeg>,
     /// The hold it was captured from.
@@ -206,7 +206,7 @@ impl From<TransactionRow> for Transaction {
         Self {
             id: row.transaction_id.0,
             kind: row.kind,
-            wallet_id: row.wallet_id.to_string(),
+            wallet_id: row.wallet_id.map(|id| id.to_string()),
             legs: row.legs.0.into_iter().map(Into::into).collect(),
             hold_id: row.hold_id.map(|id| id.0),
             booked_at: row.booked_at,

@@ -1,0 +1,69 @@
+//! What the wiring may lend to the gateway: things that only other rooms know how to do. Each may be missing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::NaiveDate;
+use kvit_commands::error::CommandError;
+use kvit_domain::ids::PaymentId;
+use kvit_domain::ledger::ProviderName;
+
+/// Asks the provider how a payment stands and follows the answer, now instead of at the next round.
+#[async_trait]
+pub trait PaymentAsker: Send + Sync {
+    /// Reads the payment again with our own credentials. Asking about a payment that has ended changes nothing.
+    ///
+    /// # Errors
+    /// Those of a command; the payment is then asked about in the ordinary round.
+    async fn ask(&self, payment_id: PaymentId) -> Result<(), CommandError>;
+}
+
+/// What a comparison with a provider found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Items of the provider's lists.
+    pub items: usize,
+    /// Those that agree with our books.
+    pub matched: usize,
+    /// Those that do not, counted in this run.
+    pub breaks: usize,
+}
+
+/// Compares a provider's lists with our books on demand.
+#[async_trait]
+pub trait Comparer: Send + Sync {
+    /// Compares all lists of a provider's day. The same day again adds only what is new.
+    ///
+    /// # Errors
+    /// `provider_not_configured`; those of a command.
+    async fn compare(
+        &self,
+        provider: ProviderName,
+        day: NaiveDate,
+        actor: &str,
+    ) -> Result<Compared, CommandError>;
+}
+
+/// The body of an answer to a notification, always with status 200.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookAnswer {
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its body.
+    pub body: String,
+}
+
+/// The answer that a provider expects to a notification: of its media type, its body, and the name of our record of it.
+/// `None` when the notification cannot be read; then the answer is empty.
+pub type AnswerWriter = Arc<dyn Fn(&str, &[u8], &str) -> Option<WebhookAnswer> + Send + Sync>;
+
+/// All of them.
+#[derive(Clone, Default)]
+pub struct Helpers {
+    /// For the page that payers come back to.
+    pub payment_asker: Option<Arc<dyn PaymentAsker>>,
+    /// For `POST /v1/reconciliation/{provider}/{day}/run`.
+    pub comparer: Option<Arc<dyn Comparer>>,
+    /// What Portmone wants to read after a notification.
+    pub portmone_answer: Option<AnswerWriter>,
+}
