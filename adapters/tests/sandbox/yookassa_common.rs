@@ -166,7 +166,6 @@ type Inbox = Arc<Mutex<(Vec<Value>, Vec<u16>)>>;
 
 /// The platform's end of notifications: writes down what comes and answers with planned codes, then with 200.
 pub struct Receiver {
-    pub url: Url,
     inbox: Inbox,
 }
 
@@ -194,7 +193,7 @@ impl Receiver {
         for side in [Side::Shop, Side::Gateway] {
             control.set_webhook(side, Some(&url)).await.unwrap();
         }
-        Self { url, inbox }
+        Self { inbox }
     }
 
     pub fn bodies(&self) -> Vec<Value> {

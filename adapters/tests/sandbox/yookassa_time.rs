@@ -74,6 +74,17 @@ async fn the_same_key_with_another_body_or_operation_is_refused() {
 }
 
 #[tokio::test]
+async fn fifty_calls_at_once_under_one_key_make_one_payout() {
+    let running = by_hand().await;
+    let (api, control) = (Api::gateway(&running), running.yookassa());
+    let body = sbp_payout("320.00", "op");
+    let calls = (0..50).map(|_| api.ok("/payouts", "key", &body));
+    let answers = futures::future::join_all(calls).await;
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    assert_eq!(control.books().await.unwrap().payouts.len(), 1);
+}
+
+#[tokio::test]
 async fn a_key_is_forgotten_after_24_hours_and_then_pays_a_second_time() {
     let running = by_hand().await;
     let (api, control) = (Api::gateway(&running), running.yookassa());
@@ -307,7 +318,11 @@ async fn a_payout_needs_one_destination_within_the_limits_and_money_in_the_balan
         (&poor["status"], &poor["cancellation_details"]["reason"]),
         (&json!("canceled"), &json!("insufficient_funds"))
     );
-    api.ok("/payouts", "q", &sbp_payout("10.00", "op")).await;
+    let last = api.ok("/payouts", "q", &sbp_payout("10.00", "op")).await;
+    assert_eq!(
+        last["status"], "pending",
+        "the balance suffices to the kopeck"
+    );
     // The key of the canceled payout answers with it; only a new key tries anew.
     control.add_deposit(100_000).await.unwrap();
     assert_eq!(

@@ -175,23 +175,18 @@ pub(super) fn shuffle<T>(items: &mut [T], dice: &mut Dice) {
 }
 
 /// Lets time pass and sends what is due, until told to stop.
-pub(crate) fn deliver(
-    yookassa: Arc<Yookassa>,
-    mut stop: watch::Receiver<bool>,
-) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        let mut news = yookassa.news.subscribe();
-        let run = async {
-            loop {
-                news.mark_unchanged();
-                if !yookassa.deliver_due().await {
-                    let _pulse = tokio::time::timeout(PULSE, news.changed()).await;
-                }
+pub(crate) async fn deliver(yookassa: Arc<Yookassa>, mut stop: watch::Receiver<bool>) {
+    let mut news = yookassa.news.subscribe();
+    let run = async {
+        loop {
+            news.mark_unchanged();
+            if !yookassa.deliver_due().await {
+                let _pulse = tokio::time::timeout(PULSE, news.changed()).await;
             }
-        };
-        tokio::select! {
-            () = run => {}
-            _ = stop.changed() => {}
         }
+    };
+    tokio::select! {
+        () = run => {}
+        _ = stop.changed() => {}
     }
 }
