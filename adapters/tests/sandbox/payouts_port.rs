@@ -106,7 +106,47 @@ async fn refusals_are_sorted_by_the_configured_codes() {
 }
 
 #[tokio::test]
-async fn a_refused_payment_that_happened_all_the_same_is_reported_as_paid() {
+async fn f52_a_number_ported_since_its_bill_was_made_is_a_refused_destination_and_another_operator_pays_it()
+ {
+    let sandbox = sandbox().await;
+    let provider = provider(&sandbox);
+    let bill = provider.create(&order()).await.unwrap();
+    sandbox
+        .client()
+        .port_number(PHONE, Some("2067"))
+        .await
+        .unwrap();
+    let moved = || async { sandbox.client().bills().await.unwrap().moved_minor };
+    let destination = || Err(refused("s203", RefusalKind::Destination));
+    assert_eq!(provider.pay(&order(), &bill.bill_id).await, destination());
+    assert_eq!(provider.create(&order()).await, destination());
+    assert_eq!(moved().await, 0);
+    let rerouted = PayoutOrder {
+        operation_id: "op-2".into(),
+        operator: Some(Operator::Lifecell),
+        ..order()
+    };
+    let bill = provider.create(&rerouted).await.unwrap();
+    let paid = provider.pay(&rerouted, &bill.bill_id).await.unwrap();
+    assert_eq!((paid.status, moved().await), (BillStatus::Paid, 5_000));
+}
+
+#[tokio::test]
+async fn f53_a_bill_that_was_taken_back_is_reported_as_reversed() {
+    let sandbox = sandbox().await;
+    let provider = provider(&sandbox);
+    let bill = provider.create(&order()).await.unwrap();
+    provider.pay(&order(), &bill.bill_id).await.unwrap();
+    crate::portmone_shop::control(&sandbox)
+        .reverse_bill(&bill.bill_id)
+        .await
+        .unwrap();
+    let read = provider.status(&order(), &bill.bill_id).await.unwrap();
+    assert_eq!(read.unwrap().status, BillStatus::Reversed);
+}
+
+#[tokio::test]
+async fn f40_a_refused_payment_that_happened_all_the_same_is_reported_as_paid() {
     let sandbox = sandbox().await;
     let provider = provider(&sandbox);
     let bill = provider.create(&order()).await.unwrap();
@@ -167,7 +207,7 @@ async fn a_refused_payment_that_cannot_be_checked_is_unknown_also_where_nothing_
 }
 
 #[tokio::test]
-async fn pending_unknown_mismatch_and_not_sent_are_told_apart() {
+async fn f44_pending_unknown_mismatch_and_not_sent_are_told_apart() {
     let sandbox = sandbox().await;
     let provider = provider(&sandbox);
     let bill = provider.create(&order()).await.unwrap();

@@ -58,7 +58,7 @@ async fn a_bill_is_created_paid_and_read_and_the_books_agree() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_proof_that_nothing_was_sent() {
+async fn f38_a_refused_connection_is_proof_that_nothing_was_sent() {
     let closed = TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
@@ -77,7 +77,7 @@ async fn a_refused_connection_is_proof_that_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_resolve_is_proof_that_nothing_was_sent() {
+async fn f38_a_name_that_does_not_resolve_is_proof_that_nothing_was_sent() {
     let endpoint = Url::parse("https://no-such-host.invalid/api/directcash/").unwrap();
     let client = PortmoneClient::try_new(PortmoneConfig::new(endpoint, "l", "p")).unwrap();
     assert_eq!(
@@ -87,7 +87,7 @@ async fn a_name_that_does_not_resolve_is_proof_that_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn a_failed_tls_handshake_is_proof_that_nothing_was_sent_and_only_tls_1_2_is_offered() {
+async fn f38_a_failed_tls_handshake_is_proof_that_nothing_was_sent_and_only_tls_1_2_is_offered() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = Url::parse(&format!(
         "https://{}/api/directcash/",
@@ -176,7 +176,7 @@ async fn a_redirect_is_not_followed_and_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn the_status_line_decides_whether_a_body_may_be_believed() {
+async fn f45_the_status_line_decides_whether_a_body_may_be_believed() {
     assert!(matches!(
         pay_against(&http_answer("200 OK", "", PAID)).await,
         PayOutcome::Paid(_)
@@ -215,7 +215,7 @@ async fn the_status_line_decides_whether_a_body_may_be_believed() {
 }
 
 #[tokio::test]
-async fn a_charset_in_the_header_other_than_utf_8_leaves_the_outcome_unknown() {
+async fn f45_a_charset_in_the_header_other_than_utf_8_leaves_the_outcome_unknown() {
     let outcome = pay_against(&http_answer(
         "200 OK",
         "Content-Type: text/xml; charset=windows-1251\r\n",
@@ -236,7 +236,7 @@ async fn a_charset_in_the_header_other_than_utf_8_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn an_answer_shorter_than_it_promised_leaves_the_outcome_unknown() {
+async fn f45_an_answer_shorter_than_it_promised_leaves_the_outcome_unknown() {
     let short = format!("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{PAID}");
     assert_eq!(
         pay_against(&short).await,
@@ -250,7 +250,7 @@ async fn an_answer_shorter_than_it_promised_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn calls_beyond_the_limit_wait_and_give_up_without_having_sent_anything() {
+async fn f38_calls_beyond_the_limit_wait_and_give_up_without_having_sent_anything() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = PortmoneConfig::new(
         Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap(),

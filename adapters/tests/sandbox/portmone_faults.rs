@@ -58,7 +58,7 @@ async fn a_connection_dropped_before_the_commit_is_unknown_and_no_money_moved() 
 }
 
 #[tokio::test]
-async fn a_connection_dropped_after_the_commit_is_unknown_and_asking_tells_that_it_was_paid() {
+async fn f39_a_connection_dropped_after_the_commit_is_unknown_and_asking_tells_that_it_was_paid() {
     let (outcome, moved, _sandbox, client, id) = paying(PortmoneAction::DropAfter).await;
     assert_eq!(
         (outcome, moved),
@@ -75,7 +75,7 @@ async fn a_connection_dropped_after_the_commit_is_unknown_and_asking_tells_that_
 }
 
 #[tokio::test]
-async fn a_timeout_before_the_commit_is_unknown_and_a_bill_read_too_early_still_says_created() {
+async fn f39_a_timeout_before_the_commit_is_unknown_and_a_bill_read_too_early_still_says_created() {
     let delay = PortmoneAction::Delay { millis: 1_500 };
     let (outcome, moved, sandbox, client, id) = paying(delay).await;
     assert_eq!((outcome, moved), (PayOutcome::Unknown(Doubt::Timeout), 0));
@@ -96,7 +96,8 @@ async fn a_timeout_before_the_commit_is_unknown_and_a_bill_read_too_early_still_
 }
 
 #[tokio::test]
-async fn a_timeout_after_the_commit_is_unknown_and_paying_the_same_bill_again_moves_nothing_more() {
+async fn f41_a_timeout_after_the_commit_is_unknown_and_paying_the_same_bill_again_moves_nothing_more()
+ {
     let (outcome, moved, sandbox, client, id) =
         paying(PortmoneAction::DelayAfter { millis: 3_000 }).await;
     assert_eq!(
@@ -118,7 +119,7 @@ async fn a_short_delay_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_http_500_is_unknown_whether_or_not_the_money_moved() {
+async fn f39_an_http_500_is_unknown_whether_or_not_the_money_moved() {
     let unknown = || PayOutcome::Unknown(Doubt::HttpStatus(500));
     assert_eq!(
         outcome_and_moved(PortmoneAction::HttpBefore { status: 500 }).await,
@@ -145,7 +146,7 @@ async fn a_fail_answer_is_a_refusal_with_its_opaque_code() {
 }
 
 #[tokio::test]
-async fn a_fail_answer_to_a_payment_that_happened_is_found_out_by_asking() {
+async fn f40_a_fail_answer_to_a_payment_that_happened_is_found_out_by_asking() {
     let action = PortmoneAction::Fail {
         code: "x-77".into(),
         description: String::new(),
@@ -165,14 +166,14 @@ async fn a_fail_answer_to_a_payment_that_happened_is_found_out_by_asking() {
 }
 
 #[tokio::test]
-async fn a_payment_processed_twice_inside_the_provider_moves_money_once() {
+async fn f48_a_payment_processed_twice_inside_the_provider_moves_money_once() {
     let (outcome, moved) = outcome_and_moved(PortmoneAction::Duplicate).await;
     assert!(matches!(outcome, PayOutcome::Paid(_)));
     assert_eq!(moved, 5_000);
 }
 
 #[tokio::test]
-async fn malformed_xml_is_unknown_although_the_money_moved() {
+async fn f45_malformed_xml_is_unknown_although_the_money_moved() {
     assert_eq!(
         spoilt(Blemish::Malformed).await,
         (PayOutcome::Unknown(XmlError::NotWellFormed.into()), 5_000)
@@ -180,7 +181,7 @@ async fn malformed_xml_is_unknown_although_the_money_moved() {
 }
 
 #[tokio::test]
-async fn a_cut_off_answer_is_unknown() {
+async fn f45_a_cut_off_answer_is_unknown() {
     assert_eq!(
         spoilt(Blemish::CutOff).await,
         (PayOutcome::Unknown(XmlError::NotWellFormed.into()), 5_000)
@@ -188,7 +189,7 @@ async fn a_cut_off_answer_is_unknown() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_is_unknown() {
+async fn f45_an_empty_answer_is_unknown() {
     assert_eq!(
         spoilt(Blemish::Empty).await,
         (PayOutcome::Unknown(XmlError::Empty.into()), 5_000)
@@ -196,7 +197,7 @@ async fn an_empty_answer_is_unknown() {
 }
 
 #[tokio::test]
-async fn an_html_page_with_status_200_is_unknown() {
+async fn f45_an_html_page_with_status_200_is_unknown() {
     let (outcome, moved) = spoilt(Blemish::Html).await;
     assert!(
         matches!(outcome, PayOutcome::Unknown(Doubt::Answer(_))),
@@ -206,7 +207,7 @@ async fn an_html_page_with_status_200_is_unknown() {
 }
 
 #[tokio::test]
-async fn another_charset_is_unknown() {
+async fn f45_another_charset_is_unknown() {
     assert_eq!(
         spoilt(Blemish::WrongCharset).await,
         (PayOutcome::Unknown(XmlError::Charset.into()), 5_000)
@@ -214,7 +215,7 @@ async fn another_charset_is_unknown() {
 }
 
 #[tokio::test]
-async fn an_external_entity_and_an_entity_bomb_are_unknown() {
+async fn f45_an_external_entity_and_an_entity_bomb_are_unknown() {
     assert_eq!(
         spoilt(Blemish::ExternalEntity).await,
         (PayOutcome::Unknown(XmlError::Forbidden.into()), 5_000)
@@ -226,7 +227,7 @@ async fn an_external_entity_and_an_entity_bomb_are_unknown() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_unknown() {
+async fn f45_an_endless_answer_is_unknown() {
     assert_eq!(
         spoilt(Blemish::Oversize).await,
         (PayOutcome::Unknown(XmlError::TooLong.into()), 5_000)
@@ -242,7 +243,7 @@ async fn an_ok_without_a_bill_is_unknown() {
 }
 
 #[tokio::test]
-async fn an_amount_that_is_not_an_amount_is_unknown() {
+async fn f45_an_amount_that_is_not_an_amount_is_unknown() {
     assert_eq!(
         spoilt(Blemish::OddAmount).await,
         (PayOutcome::Unknown(XmlError::Amount.into()), 5_000)
@@ -250,7 +251,7 @@ async fn an_amount_that_is_not_an_amount_is_unknown() {
 }
 
 #[tokio::test]
-async fn an_answer_about_something_else_is_a_mismatch() {
+async fn f43_an_answer_about_something_else_is_a_mismatch() {
     for (blemish, expected) in [
         (Blemish::WrongBill, Mismatch::BillId),
         (Blemish::WrongPayee, Mismatch::Payee),
@@ -267,7 +268,7 @@ async fn an_answer_about_something_else_is_a_mismatch() {
 }
 
 #[tokio::test]
-async fn a_created_bill_for_somebody_else_is_a_mismatch_and_not_to_be_paid() {
+async fn f43_a_created_bill_for_somebody_else_is_a_mismatch_and_not_to_be_paid() {
     let sandbox = sandbox().await;
     let client = client(&sandbox);
     sandbox
@@ -288,7 +289,7 @@ async fn a_created_bill_for_somebody_else_is_a_mismatch_and_not_to_be_paid() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_creation_leaves_a_harmless_orphan() {
+async fn f41_a_lost_answer_to_a_creation_leaves_a_harmless_orphan() {
     let sandbox = sandbox().await;
     let client = client(&sandbox);
     sandbox
@@ -306,7 +307,29 @@ async fn a_lost_answer_to_a_creation_leaves_a_harmless_orphan() {
 }
 
 #[tokio::test]
-async fn a_pending_payment_is_pending_until_it_is_settled_and_then_moves_once() {
+async fn f42_a_bill_left_by_a_process_that_died_moved_nothing_and_the_next_one_pays_the_same_bill()
+{
+    let sandbox = sandbox().await;
+    let bill = created(&client(&sandbox)).await;
+    // The first client is gone; all that is left of it is the bill's id.
+    let next = client(&sandbox);
+    let read = next
+        .bill_status(&bill.id, KYIVSTAR, PHONE, uah(5_000))
+        .await;
+    assert!(
+        matches!(&read, StatusOutcome::Known(bill) if bill.status == BillStatus::Created),
+        "{read:?}"
+    );
+    for _ in 0..2 {
+        let paid = next.pay_bill(&bill.id, KYIVSTAR, PHONE, uah(5_000)).await;
+        assert!(matches!(paid, PayOutcome::Paid(_)), "{paid:?}");
+    }
+    let books = sandbox.client().bills().await.unwrap();
+    assert_eq!((books.bills.len(), books.moved_minor), (1, 5_000));
+}
+
+#[tokio::test]
+async fn f44_a_pending_payment_is_pending_until_it_is_settled_and_then_moves_once() {
     let (outcome, moved, sandbox, client, id) = paying(PortmoneAction::Pending {
         settle: Settle::ByHand,
     })
@@ -350,7 +373,7 @@ async fn a_pending_payment_is_pending_until_it_is_settled_and_then_moves_once() 
 }
 
 #[tokio::test]
-async fn a_pending_payment_can_settle_by_itself_when_it_is_read() {
+async fn f44_a_pending_payment_can_settle_by_itself_when_it_is_read() {
     for (settle, status, moved) in [
         (Settle::Paid { reads: 2 }, BillStatus::Paid, 5_000),
         (Settle::Rejected { reads: 2 }, BillStatus::Rejected, 0),

@@ -6,7 +6,10 @@ use kvit_adapters::portmone::gateway::{
     Transaction, TransactionStatus, Window,
 };
 use kvit_adapters::portmone::{ConfigError, Refusal, Secret};
-use kvit_adapters::sandbox::portmone::gateway::{Act, Deed};
+use kvit_adapters::sandbox::portmone::client::PortmoneControl;
+use kvit_adapters::sandbox::portmone::gateway::{Act, Deed, SettleHow, ShopView};
+use kvit_adapters::sandbox::portmone::notices::Notice;
+use kvit_adapters::sandbox::{Sandbox, SandboxConfig};
 use kvit_commands::ports::time::{Clock, System};
 use url::Url;
 
@@ -311,4 +314,35 @@ async fn neither_credentials_nor_key_are_in_what_is_shown_and_none_go_out_in_the
         PortmoneGateway::try_new(config),
         Err(ConfigError::Http(_))
     ));
+}
+
+async fn kept(control: &PortmoneControl) -> (ShopView, Vec<Notice>) {
+    let books = control.books().await.unwrap();
+    (books, control.notices().await.unwrap())
+}
+
+#[tokio::test]
+async fn links_payments_settlements_and_notifications_are_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = || {
+        Sandbox::start(SandboxConfig {
+            dir: Some(dir.path().to_owned()),
+            ..SandboxConfig::default()
+        })
+    };
+    let first = start().await.unwrap();
+    linked(&gateway(&first), &order("op-1")).await;
+    control(&first).pay("op-1").await.unwrap();
+    control(&first).settle(SettleHow::default()).await.unwrap();
+    let before = kept(&control(&first)).await;
+    drop(first);
+    let second = start().await.unwrap();
+    assert_eq!(kept(&control(&second)).await, before);
+    assert!(
+        control(&second).settle(SettleHow::default()).await.is_err(),
+        "settled once"
+    );
+    linked(&gateway(&second), &order("op-2")).await;
+    let next = control(&second).pay("op-2").await.unwrap();
+    assert!(next.id > before.0.transactions[0].id);
 }

@@ -6,8 +6,8 @@ use kvit_adapters::portmone::gateway::{
 };
 use kvit_adapters::portmone::{Doubt, JsonError, NotSent, XmlError};
 use kvit_adapters::sandbox::RunningSandbox;
-use kvit_adapters::sandbox::faults::Rule;
-use kvit_adapters::sandbox::portmone::faults::{Blemish, PortmoneAction};
+use kvit_adapters::sandbox::faults::{Faults, Rule};
+use kvit_adapters::sandbox::portmone::faults::{Blemish, PortmoneAction, PortmoneChance};
 
 use crate::common::{sandbox, uah};
 use crate::portmone_shop::{both, config, control, gateway, linked, order};
@@ -82,9 +82,8 @@ async fn a_refund_without_a_clear_answer_is_unknown_whether_or_not_the_money_mov
     }
 }
 
-/// Also F40: an error for a refund that happened is told apart only by reading `result`.
 #[tokio::test]
-async fn a_refusal_of_a_refund_that_happened_is_found_out_by_reading_result() {
+async fn f40_a_refusal_of_a_refund_that_happened_is_found_out_by_reading_result() {
     let fail = PortmoneAction::Fail {
         code: "s901".into(),
         description: "later".into(),
@@ -209,4 +208,51 @@ async fn a_lost_link_is_harmless_and_a_refused_connection_is_proof() {
     );
     let refund = gateway.refund(Handle::Order("op-1"), uah(1)).await;
     assert_eq!(refund, ChangeOutcome::NotSent(NotSent::Connect));
+}
+
+#[tokio::test]
+async fn whatever_chance_brings_what_is_claimed_to_have_gone_back_has_gone_back_and_no_more_than_was_asked()
+ {
+    let sandbox = sandbox().await;
+    let gateway = gateway(&sandbox);
+    let control = control(&sandbox);
+    for number in 0..60 {
+        linked(&gateway, &order(&format!("op-{number}"))).await;
+        control.pay(&format!("op-{number}")).await.unwrap();
+    }
+    let chance = PortmoneChance {
+        drop_before: 80,
+        drop_after: 80,
+        http_500_before: 80,
+        http_500_after: 80,
+        fail: 80,
+        malformed: 80,
+        delay: 50,
+        delay_millis: 5,
+        ..PortmoneChance::default()
+    };
+    let faults = Faults {
+        rules: Vec::new(),
+        chance: Some(chance),
+    };
+    sandbox.client().add_portmone_faults(&faults).await.unwrap();
+    let (mut done, mut unclear) = (0_i64, 0_i64);
+    for number in 0..60 {
+        let number = format!("op-{number}");
+        match gateway.refund(Handle::Order(&number), uah(900)).await {
+            ChangeOutcome::Done(_) => done += 900,
+            ChangeOutcome::Refused(_) => {}
+            ChangeOutcome::Unknown(_) => unclear += 900,
+            other => panic!("{other:?}"),
+        }
+    }
+    let returned = control.books().await.unwrap().returned_minor;
+    assert!(
+        done > 0 && unclear > 0,
+        "the seed shows both: {done} {unclear}"
+    );
+    assert!(
+        done <= returned && returned <= done + unclear,
+        "{done} <= {returned} <= {done} + {unclear}"
+    );
 }

@@ -135,7 +135,7 @@ async fn an_unknown_payee_a_bad_number_and_a_number_of_another_operator_are_refu
 }
 
 #[tokio::test]
-async fn a_ported_number_is_served_by_its_new_operator_only() {
+async fn f52_a_ported_number_is_served_by_its_new_operator_only() {
     let sandbox = sandbox().await;
     let client = client(&sandbox);
     sandbox
@@ -159,7 +159,7 @@ async fn a_ported_number_is_served_by_its_new_operator_only() {
 }
 
 #[tokio::test]
-async fn an_insufficient_deposit_refuses_the_payment_and_a_top_up_lets_the_same_bill_be_paid() {
+async fn f49_an_insufficient_deposit_refuses_the_payment_and_a_top_up_lets_the_same_bill_be_paid() {
     let sandbox = sandbox().await;
     let client = client(&sandbox);
     let bill = created(&client).await;
@@ -183,7 +183,7 @@ async fn an_insufficient_deposit_refuses_the_payment_and_a_top_up_lets_the_same_
 }
 
 #[tokio::test]
-async fn paying_a_paid_bill_again_answers_the_paid_bill_and_moves_nothing() {
+async fn f41_paying_a_paid_bill_again_answers_the_paid_bill_and_moves_nothing() {
     let sandbox = sandbox().await;
     let client = client(&sandbox);
     let bill = created(&client).await;
@@ -195,7 +195,7 @@ async fn paying_a_paid_bill_again_answers_the_paid_bill_and_moves_nothing() {
 }
 
 #[tokio::test]
-async fn fifty_payments_of_one_bill_at_once_move_money_once() {
+async fn f48_fifty_payments_of_one_bill_at_once_move_money_once() {
     let sandbox = sandbox().await;
     let client = PortmoneClient::try_new(kvit_adapters::portmone::PortmoneConfig {
         max_in_flight: 50,

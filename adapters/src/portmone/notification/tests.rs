@@ -401,8 +401,8 @@ proptest::proptest! {
 
     #[test]
     fn whatever_whole_sum_moved_is_read_back_to_the_kopeck(minor in 1_i64..99_999_999_999, back: bool) {
-        let (amount, sign) = (uah(minor), if back { "-" } else { "" });
-        let read = super::tests::amount(&format!("{sign}{amount}")).unwrap();
-        proptest::prop_assert_eq!(read, if back { Movement::Back(amount) } else { Movement::Forward(amount) });
+        let (sum, sign) = (uah(minor), if back { "-" } else { "" });
+        let read = amount(&format!("{sign}{sum}")).unwrap();
+        proptest::prop_assert_eq!(read, if back { Movement::Back(sum) } else { Movement::Forward(sum) });
     }
 }

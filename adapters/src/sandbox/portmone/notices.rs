@@ -32,7 +32,7 @@ const JSON: &str = "application/json";
 const TRIES: u32 = 7;
 const TICK: Duration = Duration::from_millis(200);
 const MAX_ANSWER: usize = 64 * 1024;
-/// How many accepted notifications are remembered, so that a long run does not fill the memory.
+/// How many notifications are remembered, accepted ones forgotten first, so that a long run does not fill the memory.
 const REMEMBERED: usize = 5_000;
 
 /// The form of news about card payments. Bills of payouts and settlements always come as XML.
@@ -126,8 +126,9 @@ impl Journal for NoticeBooks {
                 self.last = self.last.max(notice.id);
                 self.notices.insert(notice.id, notice);
                 if self.notices.len() > REMEMBERED {
-                    let old = self.notices.values().find(|notice| notice.accepted);
-                    if let Some(id) = old.map(|notice| notice.id) {
+                    let accepted = self.notices.values().find(|notice| notice.accepted);
+                    let oldest = accepted.or_else(|| self.notices.values().next());
+                    if let Some(id) = oldest.map(|notice| notice.id) {
                         self.notices.remove(&id);
                     }
                 }
