@@ -9,4 +9,6 @@
 
 mod executor;
 mod flow;
+mod payments;
 mod support;
+mod till;

@@ -4,19 +4,22 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::till::Till;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use kvit_commands::app::{App, AppParts, Settings};
+use kvit_commands::app::{App, AppParts, BulkCommand, BulkMode, PaymentSettings, Settings};
 use kvit_commands::context::Context;
 use kvit_commands::executor::{Executor, Limits};
 use kvit_commands::policies::{
-    Deciding, PayingOut, PayoutWorker, PayoutWorkerOptions, Reading, Rewarding,
+    Deciding, PayingOut, PaymentWorker, PaymentWorkerOptions, PayoutWorker, PayoutWorkerOptions,
+    Reading, Rewarding, Transferring,
 };
 use kvit_commands::ports::bus::{ANY_EVENT, EventHandler, Handled, HandlerFault};
 use kvit_commands::ports::limiter::{LimiterFault, RateLimiter};
 use kvit_commands::ports::log::EventLog;
 use kvit_commands::ports::objects::{ObjectFault, ObjectInfo, ObjectKey, ObjectStore};
+use kvit_commands::ports::payment::PaymentProvider;
 use kvit_commands::ports::payout::{
     BillStatus, BillView, PayoutOrder, PayoutProvider, ProviderFault,
 };
@@ -25,9 +28,9 @@ use kvit_commands::ports::reader::{ReadFault, ReceiptReader};
 use kvit_commands::ports::time::{Clock, System};
 use kvit_commands::testing::{ManualClock, MarkingVault, MemoryLog};
 use kvit_domain::event::RecordedEvent;
-use kvit_domain::ids::UserId;
-use kvit_domain::ledger::ProviderName;
-use kvit_domain::money::Currency;
+use kvit_domain::ids::{TransactionId, UserId, WalletId};
+use kvit_domain::ledger::{Account, ProviderName, Side, TransactionKind};
+use kvit_domain::money::{Currency, Money};
 use kvit_domain::phone::Phone;
 use kvit_domain::quantity::Quantity;
 use kvit_domain::recognition::{
@@ -288,11 +291,17 @@ pub struct World {
     pub log: Arc<MemoryLog>,
     pub clock: Arc<ManualClock>,
     pub provider: Arc<Provider>,
+    pub till: Arc<Till>,
     options: PayoutWorkerOptions,
     policies: Vec<Box<dyn EventHandler>>,
     queue: VecDeque<(usize, RecordedEvent)>,
+    /// What waits longer than somebody wanted to.
+    resting: Vec<(usize, RecordedEvent)>,
     delivered: usize,
 }
+
+/// What may be paid out in a day here.
+pub const DAILY_BUDGET: Money = Money::new(1_000, Currency::Uah);
 
 pub fn start() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000, 0).unwrap()
@@ -319,9 +328,11 @@ impl World {
             log,
             clock,
             provider,
+            till: Arc::default(),
             options: PayoutWorkerOptions::default(),
             policies: vec![],
             queue: VecDeque::new(),
+            resting: Vec::new(),
             delivered: 0,
         };
         world.restart();
@@ -341,7 +352,14 @@ impl World {
             objects: Arc::new(MemoryObjects::default()),
             photos: Arc::new(AnyPhoto),
             limiter: Arc::new(CountingLimiter::default()),
-            settings: Settings::default_campaign(),
+            settings: Settings {
+                payments: PaymentSettings {
+                    providers: vec![ProviderName::Yookassa],
+                    ..PaymentSettings::default()
+                },
+                payout_budgets: vec![(ProviderName::Portmone, DAILY_BUDGET)],
+                ..Settings::default_campaign()
+            },
         })
     }
 
@@ -355,9 +373,16 @@ impl World {
             Box::new(Deciding::new(app.clone())),
             Box::new(Rewarding::new(app.clone())),
             Box::new(PayingOut::new(app.clone())),
-            Box::new(PayoutWorker::new(app, provider, self.options)),
+            Box::new(PayoutWorker::new(app.clone(), provider, self.options)),
+            Box::new(PaymentWorker::new(
+                app.clone(),
+                Arc::clone(&self.till) as Arc<dyn PaymentProvider>,
+                PaymentWorkerOptions::default(),
+            )),
+            Box::new(Transferring::new(app)),
         ];
         self.queue.clear();
+        self.resting.clear();
         self.delivered = 0;
     }
 
@@ -387,7 +412,22 @@ impl World {
 
     /// Delivers everything, moving the clock over every pause, until nothing is left. How many deliveries it took.
     pub async fn settle(&mut self) -> usize {
+        self.settle_within(TimeDelta::days(3_650)).await
+    }
+
+    /// Delivers the next event once, whatever comes of it.
+    pub async fn step_once(&mut self) {
+        self.settle_until(self.clock.now(), 1).await;
+    }
+
+    /// The same, but what wants to wait until after this time stays waiting.
+    pub async fn settle_within(&mut self, time: TimeDelta) -> usize {
+        self.settle_until(self.clock.now() + time, 2_000).await
+    }
+
+    async fn settle_until(&mut self, end: DateTime<Utc>, most: usize) -> usize {
         let mut deliveries = 0;
+        self.queue.extend(self.resting.drain(..));
         loop {
             for event in self
                 .log
@@ -411,11 +451,19 @@ impl World {
             };
             deliveries += 1;
             assert!(deliveries < 2_000, "the policies do not come to rest");
+            if deliveries > most {
+                return deliveries;
+            }
             match self.policies[index].handle(&event).await {
                 Ok(Handled::Done | Handled::Skipped) => {}
                 Ok(Handled::Later(pause)) => {
-                    self.clock.advance(TimeDelta::from_std(pause).unwrap());
-                    self.queue.push_back((index, event));
+                    let pause = TimeDelta::from_std(pause).unwrap();
+                    if self.clock.now() + pause > end {
+                        self.resting.push((index, event));
+                    } else {
+                        self.clock.advance(pause);
+                        self.queue.push_back((index, event));
+                    }
                 }
                 Err(HandlerFault::Transient { .. }) => {
                     self.clock.advance(TimeDelta::seconds(1));
@@ -428,6 +476,32 @@ impl World {
                 ),
             }
         }
+    }
+
+    /// The person spends money on something that is no concern here.
+    pub async fn spend(&self, user: UserId, amount: Money) {
+        let wallet_id = WalletId {
+            user,
+            currency: amount.currency,
+        };
+        let command = BulkCommand::Post {
+            wallet_id,
+            transaction_id: TransactionId::derived("spent", &amount.to_string()),
+            side: Side::Debit,
+            amount,
+            account: Account::JobsRevenue,
+            kind: TransactionKind::Job,
+            value_date: None,
+            reference: "job".into(),
+            description: String::new(),
+        };
+        let context = Context::new("test", format!("spend:{amount}"), "spend");
+        let done = self
+            .app
+            .run_bulk(BulkMode::Atomic, vec![command], &context)
+            .await
+            .unwrap();
+        assert!(done[0].is_ok());
     }
 
     /// What a consumer does with the first event of this name that the policy could never handle.
