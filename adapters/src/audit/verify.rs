@@ -18,6 +18,8 @@ use crate::postgres::chain::Hash;
 
 /// Checkpoints that are read at once.
 const CHECKPOINTS_PAGE: u32 = 100;
+/// Most signed hashes that are remembered as not met.
+const UNLIKE_MAX: usize = 1_000;
 
 /// How to check.
 #[derive(Debug, Clone)]
@@ -86,6 +88,8 @@ struct Check<'a> {
     /// Digest of the checkpoint before. The outer `None`: that one is broken, so its successor cannot be compared.
     previous: Option<Option<Hash>>,
     trace: Trace,
+    /// Where an event's hash is not the signed one: the first that may be to blame, and that event.
+    unlike: Vec<(Position, Position)>,
     time: Option<DateTime<Utc>>,
     totals: Totals,
     streams: HashMap<[u8; 16], i64>,
@@ -115,6 +119,7 @@ impl<'a> Check<'a> {
             outside,
             previous: Some(None),
             trace: Trace::new(),
+            unlike: Vec::new(),
             time: None,
             totals: Totals::default(),
             streams: HashMap::new(),
@@ -207,8 +212,12 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
+    /// Whether the key that the checkpoint names is one of ours and has signed it.
     fn trusts(&self, signed: &SignedCheckpoint) -> bool {
-        self.options.keys.iter().any(|key| signed.is_signed_by(key))
+        self.options
+            .keys
+            .iter()
+            .any(|key| *key == signed.key() && signed.is_signed_by(key))
     }
 
     /// The next checkpoint, if it can be read and one of the keys signed it; without keys, if it can be read.
@@ -274,14 +283,27 @@ impl<'a> Check<'a> {
 
     fn rewritten(&mut self, position: Position) {
         let from = self.sealed_to.saturating_add(1);
-        let detail = format!(
-            "event {position} is not the one that was signed: an event from {from} to {position} was changed and the chain computed anew"
-        );
-        self.findings.add(
-            Finding::new(Kind::Rewritten, detail)
-                .at(from)
-                .with(position),
-        );
+        if self.unlike.len() < UNLIKE_MAX && self.unlike.last() != Some(&(from, position)) {
+            self.unlike.push((from, position));
+        }
+    }
+
+    /// Tells what the chain shows, and where it is whole but not the one that was signed.
+    fn chain_findings(&mut self) {
+        let found = std::mem::replace(&mut self.trace, Trace::new()).finish();
+        for (from, to) in std::mem::take(&mut self.unlike) {
+            // A row that stands in the wrong place has the wrong hash, and that was told.
+            let told = |found: &Finding| found.position == Some(to) || found.other == Some(to);
+            if found.iter().any(told) {
+                continue;
+            }
+            let detail = format!(
+                "event {to} is not the one that was signed: an event from {from} to {to} was changed and the chain computed anew"
+            );
+            self.findings
+                .add(Finding::new(Kind::Rewritten, detail).at(from).with(to));
+        }
+        self.findings.extend(found);
     }
 
     async fn finish(mut self) -> Result<VerifyReport, AuditFault> {
@@ -316,7 +338,7 @@ impl<'a> Check<'a> {
             self.findings.add(Finding::new(Kind::Bound, detail));
         }
         let (position, hash) = self.trace.head();
-        self.findings.extend(self.trace.finish());
+        self.chain_findings();
         let (verdict, findings, more_findings) = self.findings.finish();
         Ok(VerifyReport {
             verdict,

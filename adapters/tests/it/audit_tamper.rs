@@ -464,6 +464,10 @@ async fn checkpoints_that_are_changed_missing_or_without_a_key_are_told() {
             Kind::Signature,
         ),
         (
+            "UPDATE checkpoints SET public_key = set_byte(public_key, 5, 7) WHERE position = 10",
+            Kind::Signature,
+        ),
+        (
             "UPDATE checkpoints SET body = '{}' WHERE position = 10",
             Kind::Checkpoint,
         ),

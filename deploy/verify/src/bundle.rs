@@ -1,23 +1,23 @@
 //! The check of a whole bundle.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use crate::books::{ALL, Books};
 use crate::chain::Chain;
 use crate::checkpoint::Checkpoint;
-use crate::event::{Event, Hash};
+use crate::event::Hash;
+use crate::follow::CheckpointFile;
 use crate::key::PublicKey;
 use crate::lines::{Lines, Stop};
 use crate::report::{Finding, Findings, Kind, Report};
 
 const MANIFEST: &str = "manifest.json";
-const EVENTS: &str = "events.jsonl";
-const CHECKPOINTS: &str = "checkpoints.jsonl";
+pub(crate) const EVENTS: &str = "events.jsonl";
+pub(crate) const CHECKPOINTS: &str = "checkpoints.jsonl";
 /// Largest manifest.
 const MANIFEST_MAX: u64 = 1024 * 1024;
 /// Most checkpoints from outside.
@@ -87,6 +87,7 @@ pub fn verify_bundle(folder: &Path, options: &Options) -> Report {
         count: 0,
         position: 0,
     });
+    check.checkpoints_partly = checkpoints.is_none();
     check.advance(&mut checkpoints);
     if let Some(mut lines) = check.open(folder, EVENTS) {
         check.events(&mut lines, &mut checkpoints);
@@ -100,39 +101,39 @@ pub fn verify_bundle(folder: &Path, options: &Options) -> Report {
     check.finish()
 }
 
-/// The file of checkpoints, read as the events come to them.
-struct CheckpointFile {
-    lines: Lines,
-    count: u64,
-    position: i64,
-}
-
-struct Check<'a> {
-    options: &'a Options,
-    keys: Vec<PublicKey>,
+/// A check under way.
+pub(crate) struct Check<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) keys: Vec<PublicKey>,
     manifest: Option<Manifest>,
-    outside: BTreeMap<i64, Checkpoint>,
+    pub(crate) outside: BTreeMap<i64, Checkpoint>,
     /// Those from outside that the bundle has, too.
-    outside_met: u64,
-    next: Option<Checkpoint>,
-    book_types: Vec<String>,
+    pub(crate) outside_met: u64,
+    /// Keys that the bundle's checkpoints name.
+    pub(crate) named_keys: BTreeSet<String>,
+    pub(crate) next: Option<Checkpoint>,
+    pub(crate) book_types: Vec<String>,
     /// Digest of the checkpoint before. The outer `None`: it is broken, so its successor cannot be compared.
-    previous: Option<Option<Hash>>,
-    chain: Chain,
-    books: Books,
-    time: Option<i64>,
-    streams: HashMap<[u8; 16], i64>,
-    streams_full: bool,
-    events: u64,
-    checkpoint_lines: u64,
-    checkpoints_seen: bool,
-    good: u64,
-    sealed_to: i64,
-    sealed_at: Option<String>,
-    /// The last event's place is not the end of the history.
-    cut_off: bool,
-    findings: Findings,
-    notes: Vec<String>,
+    pub(crate) previous: Option<Option<Hash>>,
+    pub(crate) chain: Chain,
+    /// Where an event's hash is not the signed one: the first that may be to blame, and that event.
+    pub(crate) unlike: Vec<(i64, i64)>,
+    pub(crate) books: Books,
+    pub(crate) time: Option<i64>,
+    pub(crate) streams: HashMap<[u8; 16], i64>,
+    pub(crate) streams_full: bool,
+    pub(crate) events: u64,
+    pub(crate) checkpoint_lines: u64,
+    pub(crate) checkpoints_seen: bool,
+    /// The file of checkpoints is not there, or was not read to its end.
+    pub(crate) checkpoints_partly: bool,
+    pub(crate) good: u64,
+    pub(crate) sealed_to: i64,
+    pub(crate) sealed_at: Option<String>,
+    /// The last event that was read is not the last of the history.
+    pub(crate) cut_off: bool,
+    pub(crate) findings: Findings,
+    pub(crate) notes: Vec<String>,
 }
 
 impl<'a> Check<'a> {
@@ -143,10 +144,12 @@ impl<'a> Check<'a> {
             manifest: None,
             outside: BTreeMap::new(),
             outside_met: 0,
+            named_keys: BTreeSet::new(),
             next: None,
             book_types: BOOKS.map(str::to_owned).to_vec(),
             previous: Some(None),
             chain: Chain::new(),
+            unlike: Vec::new(),
             books: Books::default(),
             time: None,
             streams: HashMap::new(),
@@ -154,6 +157,7 @@ impl<'a> Check<'a> {
             events: 0,
             checkpoint_lines: 0,
             checkpoints_seen: false,
+            checkpoints_partly: false,
             good: 0,
             sealed_to: 0,
             sealed_at: None,
@@ -163,7 +167,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn found(&mut self, kind: Kind, words: impl Into<String>) {
+    pub(crate) fn found(&mut self, kind: Kind, words: impl Into<String>) {
         self.findings.add(Finding::new(kind, words));
     }
 
@@ -243,252 +247,6 @@ impl<'a> Check<'a> {
                 self.found(Kind::Missing, format!("{name}: {error}"));
                 None
             }
-        }
-    }
-
-    fn events(&mut self, lines: &mut Lines, checkpoints: &mut Option<CheckpointFile>) {
-        loop {
-            let event = match lines.next() {
-                Ok(line) => serde_json::from_str::<Event>(line)
-                    .map_err(|error| format!("{EVENTS}, line {}: {error}", lines.number())),
-                Err(Stop::End) => return,
-                Err(Stop::CutOff) => {
-                    self.cut_off = true;
-                    let words = format!("{EVENTS} ends inside of line {}", lines.number());
-                    self.found(Kind::Truncated, words);
-                    return;
-                }
-                Err(stop @ Stop::NotText) => {
-                    Err(format!("{EVENTS}, {}", describe(&stop, lines.number())))
-                }
-                Err(stop) => {
-                    let words = format!("{EVENTS}, {}", describe(&stop, lines.number()));
-                    self.found(Kind::Bound, words);
-                    return;
-                }
-            };
-            match event {
-                Ok(event) => self.event(event, checkpoints),
-                Err(why) => {
-                    let (position, _) = self.chain.end();
-                    self.findings
-                        .add(Finding::new(Kind::Line, why).at(position.saturating_add(1)));
-                }
-            }
-        }
-    }
-
-    fn event(&mut self, event: Event, checkpoints: &mut Option<CheckpointFile>) {
-        self.events = self.events.saturating_add(1);
-        let (position, stored) = (event.position, event.stored_hash());
-        let recorded_at = event.recorded_at.clone();
-        // The event that a checkpoint names is not there, or comes later.
-        while self
-            .next
-            .as_ref()
-            .is_some_and(|next| next.position < position)
-        {
-            self.compare(None, "");
-            self.advance(checkpoints);
-        }
-        self.fields(&event);
-        self.chain.take(event);
-        let outside = self.outside.get(&position);
-        if outside.is_some_and(|checkpoint| Some(checkpoint.hash) != stored) {
-            self.rewritten(position);
-        }
-        while self
-            .next
-            .as_ref()
-            .is_some_and(|next| next.position == position)
-        {
-            self.compare(stored, &recorded_at);
-            self.advance(checkpoints);
-        }
-    }
-
-    /// What can be said of an event without its hash.
-    fn fields(&mut self, event: &Event) {
-        let say = |kind: Kind, words: String| {
-            Finding::new(kind, words)
-                .at(event.position)
-                .event(&event.event_id)
-        };
-        let micros = event.micros();
-        match (micros, self.time) {
-            (None, _) => self
-                .findings
-                .add(say(Kind::Time, "its time cannot be read".to_owned())),
-            (Some(now), Some(before)) if now <= before => {
-                let words = "it is not later than the event before it".to_owned();
-                self.findings.add(say(Kind::Time, words));
-            }
-            _ => {}
-        }
-        self.time = micros.or(self.time);
-        if self.book_types.contains(&event.aggregate_type)
-            && let Err(why) = self.books.count(&event.payload)
-        {
-            self.findings.add(say(Kind::Booking, why));
-        }
-        let name = stream_name(event);
-        if self.streams.len() >= self.options.max_streams && !self.streams.contains_key(&name) {
-            self.streams_full = true;
-            return;
-        }
-        let before = self.streams.insert(name, event.sequence).unwrap_or(0);
-        if event.sequence != before.saturating_add(1) {
-            let words = format!(
-                "it is number {} of stream {}/{}, after number {before}",
-                event.sequence, event.aggregate_type, event.aggregate_id
-            );
-            self.findings.add(say(Kind::Sequence, words));
-        }
-    }
-
-    /// Reads the next checkpoint that can be read.
-    fn advance(&mut self, file: &mut Option<CheckpointFile>) {
-        self.next = None;
-        let Some(file) = file else { return };
-        loop {
-            let read = match file.lines.next() {
-                Ok(line) => Checkpoint::parse(line),
-                Err(Stop::End) => return,
-                Err(Stop::CutOff) => {
-                    let words =
-                        format!("{CHECKPOINTS} ends inside of line {}", file.lines.number());
-                    self.found(Kind::Truncated, words);
-                    return;
-                }
-                Err(stop @ Stop::NotText) => Err(describe(&stop, file.lines.number())),
-                Err(stop) => {
-                    let words = format!("{CHECKPOINTS}, {}", describe(&stop, file.lines.number()));
-                    self.found(Kind::Bound, words);
-                    return;
-                }
-            };
-            self.checkpoints_seen = true;
-            file.count = file.count.saturating_add(1);
-            match read {
-                Ok(checkpoint) if checkpoint.position <= file.position => {
-                    let words = format!(
-                        "the checkpoint at {} comes after the one at {}",
-                        checkpoint.position, file.position
-                    );
-                    self.found(Kind::Checkpoint, words);
-                }
-                Ok(checkpoint) => {
-                    file.position = checkpoint.position;
-                    self.book_types.clone_from(&checkpoint.book_types);
-                    self.next = Some(checkpoint);
-                    return;
-                }
-                Err(why) => {
-                    self.previous = None;
-                    let words = format!("{CHECKPOINTS}, line {}: {why}", file.lines.number());
-                    self.found(Kind::Checkpoint, words);
-                }
-            }
-        }
-    }
-
-    fn trusts(&self, checkpoint: &Checkpoint) -> bool {
-        self.keys.iter().any(|key| checkpoint.is_signed_by(key))
-    }
-
-    /// The next checkpoint, if one of the keys signed it; without keys as it is.
-    fn signed(&mut self) -> Option<Checkpoint> {
-        let checkpoint = self.next.take()?;
-        let position = checkpoint.position;
-        if !self.keys.is_empty() && !self.trusts(&checkpoint) {
-            self.previous = None;
-            let words = format!(
-                "the checkpoint at {position}, which names the key {}, is not signed by a key that was given",
-                checkpoint.key
-            );
-            self.findings
-                .add(Finding::new(Kind::Signature, words).at(position));
-            return None;
-        }
-        if self
-            .previous
-            .is_some_and(|previous| previous != checkpoint.previous)
-        {
-            let words = format!(
-                "the checkpoint at {position} does not follow from the one before it: one was removed or exchanged"
-            );
-            self.findings
-                .add(Finding::new(Kind::Checkpoint, words).at(position));
-        }
-        self.previous = Some(Some(checkpoint.digest));
-        if let Some(kept) = self.outside.get(&position) {
-            if kept.digest == checkpoint.digest {
-                self.outside_met = self.outside_met.saturating_add(1);
-            } else {
-                let words = format!(
-                    "the checkpoint at {position} is not the one that was kept outside: there are two histories"
-                );
-                self.findings
-                    .add(Finding::new(Kind::Checkpoint, words).at(position));
-            }
-        }
-        Some(checkpoint)
-    }
-
-    /// Compares the next checkpoint with the history up to its event. `stored`: the hash of that event, if it is there.
-    fn compare(&mut self, stored: Option<Hash>, recorded_at: &str) {
-        let Some(checkpoint) = self.signed() else {
-            return;
-        };
-        let position = checkpoint.position;
-        let same_event = stored == Some(checkpoint.hash) && recorded_at == checkpoint.recorded_at;
-        if stored.is_some() && !same_event && !self.chain.is_renumbered() {
-            self.rewritten(position);
-        }
-        let differences = self.books.differences(&checkpoint.books);
-        let same_books = differences.is_empty();
-        for words in differences.into_iter().take(5) {
-            let words = format!("the bookings up to {position} add up to something else: {words}");
-            self.findings
-                .add(Finding::new(Kind::Totals, words).at(position));
-        }
-        // From here on with what was signed, so that one difference is told once.
-        self.books = checkpoint.books;
-        if same_event {
-            self.good = self.good.saturating_add(u64::from(same_books));
-            self.sealed_to = position;
-            self.sealed_at = Some(checkpoint.made_at);
-        }
-    }
-
-    fn rewritten(&mut self, position: i64) {
-        let from = self.sealed_to.saturating_add(1);
-        let words = format!(
-            "event {position} is not the one that was signed: an event from {from} to {position} was changed and the chain computed anew"
-        );
-        self.findings
-            .add(Finding::new(Kind::Rewritten, words).at(from).with(position));
-    }
-
-    /// Checkpoints beyond the last event.
-    fn rest_of_checkpoints(&mut self, file: &mut Option<CheckpointFile>) {
-        let (end, _) = self.chain.end();
-        let mut last = 0;
-        while self.next.is_some() {
-            if let Some(checkpoint) = self.signed() {
-                last = checkpoint.position;
-            }
-            self.advance(file);
-        }
-        last = last.max(self.outside.keys().next_back().copied().unwrap_or(0));
-        if last > end {
-            let words = format!("the events end at {end}, and a checkpoint was made at {last}");
-            self.findings.add(
-                Finding::new(Kind::Truncated, words)
-                    .at(end.saturating_add(1))
-                    .with(last),
-            );
-            self.cut_off = true;
         }
     }
 
@@ -578,9 +336,7 @@ impl<'a> Check<'a> {
             );
             self.found(Kind::Bound, words);
         }
-        for finding in self.chain.finish() {
-            self.findings.add(finding);
-        }
+        self.chain_findings();
         let totals = self
             .books
             .0
@@ -629,11 +385,17 @@ impl<'a> Check<'a> {
                 wrong.push("the last event's hash is another one".to_owned());
             }
         }
-        if manifest.checkpoints != self.checkpoint_lines {
-            wrong.push(format!(
-                "it says {} checkpoints, there are {}",
-                manifest.checkpoints, self.checkpoint_lines
-            ));
+        if !self.checkpoints_partly {
+            if manifest.checkpoints != self.checkpoint_lines {
+                wrong.push(format!(
+                    "it says {} checkpoints, there are {}",
+                    manifest.checkpoints, self.checkpoint_lines
+                ));
+            }
+            let keys: BTreeSet<String> = manifest.public_keys.iter().cloned().collect();
+            if keys != self.named_keys {
+                wrong.push("its keys are not those that the checkpoints name".to_owned());
+            }
         }
         for why in wrong {
             self.found(Kind::Checksum, format!("{MANIFEST}: {why}"));
@@ -655,23 +417,11 @@ fn read_manifest(path: &Path) -> Result<Manifest, String> {
     Ok(manifest)
 }
 
-fn describe(stop: &Stop, line: u64) -> String {
+pub(crate) fn describe(stop: &Stop, line: u64) -> String {
     match stop {
         Stop::End | Stop::CutOff => format!("line {line}: the file ends inside of it"),
         Stop::TooLong => format!("line {line} is longer than the bound; --max-line raises it"),
         Stop::NotText => format!("line {line} is not text"),
         Stop::Io(error) => format!("line {line}: {error}"),
     }
-}
-
-/// A stream's name in 16 bytes.
-fn stream_name(event: &Event) -> [u8; 16] {
-    let mut digest = Sha256::new();
-    digest.update(event.aggregate_type.as_bytes());
-    // No UTF-8 text holds this byte.
-    digest.update([0xff]);
-    digest.update(event.aggregate_id.as_bytes());
-    let mut name = [0; 16];
-    name.copy_from_slice(&digest.finalize()[..16]);
-    name
 }

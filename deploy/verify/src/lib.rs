@@ -12,6 +12,7 @@ mod bundle;
 mod chain;
 mod checkpoint;
 mod event;
+mod follow;
 pub mod key;
 mod lines;
 mod report;
