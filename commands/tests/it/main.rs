@@ -10,5 +10,6 @@
 mod executor;
 mod flow;
 mod payments;
+mod payouts;
 mod support;
 mod till;
