@@ -13,3 +13,4 @@ pub mod s3;
 pub mod sandbox;
 pub mod telegram;
 pub mod vault;
+pub mod yookassa;
