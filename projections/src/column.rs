@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use kvit_domain::ids::{
-    CampaignId, HoldId, JobId, PayoutId, ReceiptId, TransactionId, UserId, WalletId,
+    AdjustmentId, CampaignId, HoldId, JobId, PaymentId, PayoutId, ReceiptId, RefundId,
+    TransactionId, TransferId, UserId, WalletId,
 };
 use kvit_domain::money::Currency;
 use serde::de::DeserializeOwned;
@@ -125,6 +126,10 @@ uuids!(
     TransactionId,
     HoldId,
     PayoutId,
+    PaymentId,
+    RefundId,
+    TransferId,
+    AdjustmentId,
     JobId,
     CampaignId
 );

@@ -4,6 +4,7 @@ pub mod campaigns;
 pub mod daily;
 pub mod jobs;
 pub mod ledger;
+pub mod payments;
 pub mod payouts;
 pub mod receipts;
 pub mod users;
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(Folded::<ledger::Ledger>::new()),
         Arc::new(Folded::<receipts::Receipts>::new()),
+        Arc::new(Folded::<payments::Payments>::new()),
         Arc::new(Folded::<payouts::Payouts>::new()),
         Arc::new(Folded::<users::Users>::new()),
         Arc::new(Folded::<jobs::Jobs>::new()),

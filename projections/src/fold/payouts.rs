@@ -1,6 +1,6 @@
 //! Payouts as they stand. The sealed destination stays in the log: no read model holds it.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use kvit_domain::ids::{HoldId, PayoutId, ReceiptId, UserId, WalletId};
 use kvit_domain::money::Currency;
 use kvit_domain::payout::{PayoutEvent, PayoutState};
@@ -25,7 +25,9 @@ table! {
         amount_minor: i64,
         /// Currency of the amount.
         currency: Currency,
-        /// Whose phone account is credited.
+        /// In which way, such as `mobile_top_up` or `sbp`.
+        method: String,
+        /// Whose phone account is credited; empty for other ways than a mobile top-up.
         operator: String,
         /// Through whom.
         provider: String,
@@ -39,14 +41,26 @@ table! {
         attempt: i64,
         /// The provider's id of the bill of the current attempt.
         bill_id: Option<String>,
+        /// The provider's own id of the current attempt, where it is another one than the bill's.
+        provider_id: Option<String>,
         /// Why it failed, is unknown or is in review.
         reason: Option<String>,
         /// When the next attempt may start.
         retry_at: Option<DateTime<Utc>>,
+        /// Why it waits before its next step: `daily_budget`, `breaker` or `kill_switch`; empty when it does not.
+        postponed: Option<String>,
+        /// Since when it waits so.
+        postponed_since: Option<DateTime<Utc>>,
+        /// Until when it waits so, if that is known.
+        postponed_until: Option<DateTime<Utc>>,
+        /// The day whose budget it has taken.
+        budget_day: Option<NaiveDate>,
         /// When it was requested.
         requested_at: DateTime<Utc>,
         /// When the paying call of the current attempt was about to leave.
         sent_at: Option<DateTime<Utc>>,
+        /// Since when the provider has it without having finished; empty when it does not.
+        pending_since: Option<DateTime<Utc>>,
         /// Since when nobody knows; empty when it is known.
         unknown_since: Option<DateTime<Utc>>,
         /// When it ended: succeeded, failed for good or taken back.
@@ -58,7 +72,11 @@ table! {
         "(user_id, requested_at DESC)",
         "(receipt_id) WHERE receipt_id IS NOT NULL",
         "(state, requested_at DESC)",
-        "(requested_at DESC, payout_id DESC)"
+        "(requested_at DESC, payout_id DESC)",
+        "(provider, bill_id) WHERE bill_id IS NOT NULL",
+        "(provider, provider_id) WHERE provider_id IS NOT NULL",
+        "(provider, (coalesce(sent_at, requested_at)))",
+        "(postponed_since) WHERE postponed IS NOT NULL"
     ]
 }
 
@@ -76,7 +94,7 @@ pub struct Payouts;
 
 impl Fold for Payouts {
     const NAME: &'static str = "payouts";
-    const VERSION: i64 = 1;
+    const VERSION: i64 = 2;
     const NEEDS: Needs = Needs {
         aggregates: &["payout"],
         actors: false,
@@ -109,7 +127,8 @@ impl Fold for Payouts {
             operator,
             provider,
             receipt_id,
-            ..
+            method,
+            destination: _,
         } = change
         {
             rows.payouts.put(PayoutRow {
@@ -118,6 +137,7 @@ impl Fold for Payouts {
                 wallet_id,
                 amount_minor: amount.minor,
                 currency: amount.currency,
+                method: method.code().to_owned(),
                 operator: operator.map_or_else(String::new, |operator| operator.code().to_owned()),
                 provider: provider.code().to_owned(),
                 receipt_id,
@@ -125,10 +145,16 @@ impl Fold for Payouts {
                 state: PayoutState::New.code().to_owned(),
                 attempt: 1,
                 bill_id: None,
+                provider_id: None,
                 reason: None,
                 retry_at: None,
+                postponed: None,
+                postponed_since: None,
+                postponed_until: None,
+                budget_day: None,
                 requested_at: event.recorded_at,
                 sent_at: None,
+                pending_since: None,
                 unknown_since: None,
                 finished_at: None,
                 paid_at: None,
@@ -146,9 +172,18 @@ impl Fold for Payouts {
         }
         if !matches!(change, PayoutEvent::SentToReview { .. }) {
             row.unknown_since = None;
+            row.pending_since = None;
+        }
+        if !matches!(
+            change,
+            PayoutEvent::PayoutPostponed { .. } | PayoutEvent::BudgetTaken { .. }
+        ) {
+            row.postponed = None;
+            row.postponed_since = None;
+            row.postponed_until = None;
         }
         match change {
-            PayoutEvent::PayoutRequested { .. } => {}
+            PayoutEvent::PayoutRequested { .. } | PayoutEvent::ReviewDecided { .. } => {}
             PayoutEvent::FundsHeld { hold_id } => row.hold_id = Some(hold_id),
             PayoutEvent::PayoutCreated { attempt, bill_id } => {
                 row.attempt = i64::from(attempt);
@@ -160,16 +195,25 @@ impl Fold for Payouts {
                 row.unknown_since = Some(event.recorded_at);
                 row.reason = Some(reason);
             }
-            PayoutEvent::BudgetTaken { .. } => {}
+            PayoutEvent::BudgetTaken { day } => row.budget_day = Some(day),
             PayoutEvent::PayoutPostponed { reason, until } => {
-                row.reason = Some(reason);
+                row.postponed = Some(reason);
+                row.postponed_since.get_or_insert(event.recorded_at);
+                row.postponed_until = until;
                 row.retry_at = until;
             }
-            PayoutEvent::PayoutPending { .. } => row.reason = None,
+            PayoutEvent::PayoutPending { provider_id, .. } => {
+                row.pending_since = Some(event.recorded_at);
+                row.provider_id = provider_id.or_else(|| row.provider_id.take());
+                row.reason = None;
+            }
             PayoutEvent::PayoutSucceeded {
-                bill_id, paid_at, ..
+                bill_id,
+                paid_at,
+                provider_id,
             } => {
                 row.bill_id = Some(bill_id);
+                row.provider_id = provider_id.or_else(|| row.provider_id.take());
                 row.paid_at = paid_at;
                 row.reason = None;
                 row.finished_at = Some(event.recorded_at);
@@ -186,11 +230,11 @@ impl Fold for Payouts {
                 } else {
                     row.attempt = i64::from(attempt).saturating_add(1);
                     row.bill_id = None;
+                    row.provider_id = None;
                     row.retry_at = retry_at;
                 }
             }
             PayoutEvent::PayoutReversed { .. } => row.finished_at = Some(event.recorded_at),
-            PayoutEvent::ReviewDecided { .. } => {}
             PayoutEvent::SentToReview { reason } => row.reason = Some(reason),
         }
         Ok(())

@@ -4,6 +4,8 @@
 //! has just written waits for its own position with [`wait_for`] first. Ids that do not exist give `None` or an empty
 //! page, never an error.
 
+pub mod accounts;
+pub mod adjustments;
 pub mod campaigns;
 pub mod daily;
 pub mod due;
@@ -11,10 +13,16 @@ pub mod gauges;
 pub mod health;
 pub mod jobs;
 pub mod ledger;
+pub mod oversight;
+pub mod payments;
 pub mod payouts;
 pub mod receipts;
+pub mod reconcile;
 pub mod status;
+pub mod transfers;
+pub mod trial;
 pub mod users;
+pub mod whereabouts;
 
 use std::time::{Duration, Instant};
 
@@ -32,6 +40,8 @@ pub mod projection {
     pub const LEDGER: &str = "ledger";
     /// Receipts.
     pub const RECEIPTS: &str = "receipts";
+    /// Payments, refunds, transfers, adjustments, provider switches, periods, notifications, reconciliations.
+    pub const PAYMENTS: &str = "payments";
     /// Payouts.
     pub const PAYOUTS: &str = "payouts";
     /// Users.
@@ -162,10 +172,20 @@ impl View {
         rest: &str,
         arguments: PgArguments,
     ) -> Result<Vec<R>, Fault> {
+        self.rows_of(0, rest, arguments).await
+    }
+
+    /// Rows of a table of the projection that was named at this place.
+    pub(crate) async fn rows_of<R: TableRow>(
+        &mut self,
+        index: usize,
+        rest: &str,
+        arguments: PgArguments,
+    ) -> Result<Vec<R>, Fault> {
         let sql = format!(
             "SELECT {} FROM {}.\"{}\" AS t {rest}",
             columns::<R>("t."),
-            self.schema(0),
+            self.schema(index),
             R::TABLE
         );
         let rows = self.fetch(&sql, arguments).await?;

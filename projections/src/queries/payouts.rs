@@ -1,6 +1,7 @@
 //! Payouts.
 
 use kvit_domain::ids::{PayoutId, ReceiptId, UserId};
+use kvit_domain::ledger::ProviderName;
 use kvit_domain::payout::PayoutState;
 use sqlx::PgPool;
 
@@ -17,6 +18,10 @@ pub struct PayoutFilter {
     pub state: Option<PayoutState>,
     /// Of this receipt's reward.
     pub receipt_id: Option<ReceiptId>,
+    /// Through this provider.
+    pub provider: Option<ProviderName>,
+    /// Only those that wait for a budget, a breaker or a person.
+    pub postponed_only: bool,
 }
 
 /// A page of payouts, newest first.
@@ -35,13 +40,16 @@ pub async fn search(
     let rows = view
         .rows(
             "WHERE ($1::uuid IS NULL OR t.user_id = $1) AND ($2::text IS NULL OR t.state = $2)
-               AND ($3::uuid IS NULL OR t.receipt_id = $3)
-               AND ($4::timestamptz IS NULL OR (t.requested_at, t.payout_id) < ($4, $5))
-             ORDER BY t.requested_at DESC, t.payout_id DESC LIMIT $6",
+               AND ($3::uuid IS NULL OR t.receipt_id = $3) AND ($4::text IS NULL OR t.provider = $4)
+               AND (t.postponed IS NOT NULL OR NOT $5)
+               AND ($6::timestamptz IS NULL OR (t.requested_at, t.payout_id) < ($6, $7))
+             ORDER BY t.requested_at DESC, t.payout_id DESC LIMIT $8",
             arguments![
                 filter.user_id.map(|id| id.0),
                 filter.state.map(PayoutState::code),
                 filter.receipt_id.map(|id| id.0),
+                filter.provider.map(ProviderName::code),
+                filter.postponed_only,
                 after.map(|(at, _)| at),
                 after.map(|(_, id)| id),
                 limit + 1
@@ -62,6 +70,26 @@ pub async fn payout(pool: &PgPool, payout_id: PayoutId) -> Result<AsOf<Option<Pa
     let mut view = View::open(pool, &[projection::PAYOUTS]).await?;
     let row = view
         .row("WHERE t.payout_id = $1", arguments![payout_id.0])
+        .await?;
+    Ok(view.as_of(row))
+}
+
+/// A payout by the provider's id: the bill's, or the provider's own where that is another one.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn by_provider_id(
+    pool: &PgPool,
+    provider: ProviderName,
+    provider_id: &str,
+) -> Result<AsOf<Option<PayoutRow>>, Fault> {
+    let mut view = View::open(pool, &[projection::PAYOUTS]).await?;
+    let row = view
+        .row(
+            "WHERE t.provider = $1 AND (t.provider_id = $2 OR t.bill_id = $2)
+             ORDER BY t.requested_at DESC LIMIT 1",
+            arguments![provider.code(), provider_id],
+        )
         .await?;
     Ok(view.as_of(row))
 }
