@@ -1,11 +1,14 @@
 //! The books at an earlier point: folded from the log, and compared with what the live tables remember of that point.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use kvit_domain::event::Position;
 use kvit_domain::ids::WalletId;
-use kvit_domain::ledger::Account;
+use kvit_domain::ledger::{Account, Side};
 use kvit_domain::money::Currency;
 use serde_json::json;
+use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
 use super::ExportError;
@@ -76,8 +79,8 @@ pub async fn position_at(pool: &PgPool, at: DateTime<Utc>) -> Result<Position, F
 
 /// How the live tables remember a point differently from the log; `None` when they have not come so far.
 ///
-/// Two things are asked: the sums of every account by the transactions booked up to there, and each wallet's balance by
-/// its statement's last entry up to there.
+/// Four things are asked: the sums of every account by the transactions booked up to there and by its entries, its balance
+/// after its last entry up to there, and each wallet's balance by its statement.
 ///
 /// # Errors
 /// [`Fault`].
@@ -90,41 +93,116 @@ pub async fn differences(pool: &PgPool, past: &Past) -> Result<Option<Vec<Differ
     // For as long as it takes: this reads every transaction.
     view.fetch("SET LOCAL statement_timeout = 0", arguments![])
         .await?;
-    let sql = format!(
-        "SELECT leg->>'account' AS account, leg->'amount'->>'currency' AS currency,
+    let mut found = Vec::new();
+    let legs = format!(
+        "SELECT leg->>'account', leg->'amount'->>'currency',
                 coalesce(sum((leg->'amount'->>'minor')::numeric) FILTER (WHERE leg->>'side' = 'debit'), 0)::text,
                 coalesce(sum((leg->'amount'->>'minor')::numeric) FILTER (WHERE leg->>'side' = 'credit'), 0)::text
            FROM {schema}.transactions t, jsonb_array_elements(t.legs) AS leg
           WHERE t.booked_position <= $1 GROUP BY 1, 2"
     );
-    let mut live = Balances::default();
-    for row in view.fetch(&sql, arguments![past.position]).await? {
-        let account = Account::from_wire(row.try_get(0)?).map_err(Fault::Fatal)?;
-        let currency = Currency::from_wire(row.try_get(1)?).map_err(Fault::Fatal)?;
-        let wide = |index: usize| -> Result<Wide, Fault> {
-            Wide::from_wire(row.try_get(index)?).map_err(Fault::Fatal)
-        };
-        let sums = Sums {
-            debit_minor: wide(2)?,
-            credit_minor: wide(3)?,
-        };
-        live.put(account, currency, sums);
+    let entries = format!(
+        "SELECT a.account, a.currency,
+                coalesce(sum(e.amount_minor) FILTER (WHERE e.side = 'debit'), 0)::text,
+                coalesce(sum(e.amount_minor) FILTER (WHERE e.side = 'credit'), 0)::text
+           FROM {schema}.entries e JOIN {schema}.accounts a USING (account_no)
+          WHERE e.position <= $1 GROUP BY 1, 2"
+    );
+    for (table, sql) in [("transactions", legs), ("entries", entries)] {
+        let live = sums(&mut view, &sql, past.position).await?;
+        found.extend(compare_sums(table, &live, &past.balances));
     }
-    let mut found = compare_sums(&live, &past.balances);
+    let sql = format!(
+        "SELECT DISTINCT ON (e.account_no) a.account, a.currency, e.balance_minor::text
+           FROM {schema}.entries e JOIN {schema}.accounts a USING (account_no)
+          WHERE e.position <= $1 ORDER BY e.account_no, e.entry_no DESC"
+    );
+    let mut live = BTreeMap::new();
+    for row in view.fetch(&sql, arguments![past.position]).await? {
+        let place = (read::<Account>(&row, 0)?, read::<Currency>(&row, 1)?);
+        live.insert(place, read::<Wide>(&row, 2)?.0);
+    }
+    let log = |(account, currency): (Account, Currency)| {
+        normal(account, past.balances.of(account, currency).net())
+    };
+    for (account, currency, _) in past.balances.iter() {
+        live.entry((account, currency)).or_insert(0);
+    }
+    for ((account, currency), balance) in live {
+        let key = json!({ "account": account, "currency": currency });
+        found.extend(compare_balance(
+            "entries",
+            key,
+            balance,
+            log((account, currency)),
+        ));
+    }
     let sql = format!(
         "SELECT DISTINCT ON (s.wallet_id) s.wallet_id, s.balance_minor
            FROM {schema}.statement s WHERE s.position <= $1 ORDER BY s.wallet_id, s.entry_no DESC"
     );
-    let mut statement = Vec::new();
+    let mut live = BTreeMap::new();
     for row in view.fetch(&sql, arguments![past.position]).await? {
-        let wallet = WalletId::from_wire(row.try_get(0)?).map_err(Fault::Fatal)?;
-        statement.push((wallet, row.try_get::<i64, _>(1)?));
+        live.insert(
+            read::<WalletId>(&row, 0)?,
+            i128::from(row.try_get::<i64, _>(1)?),
+        );
     }
-    found.extend(compare_wallets(&statement, &past.balances));
+    for (account, _, _) in past.balances.iter() {
+        if let Account::Wallet(wallet) = account {
+            live.entry(wallet).or_insert(0);
+        }
+    }
+    for (wallet, balance) in live {
+        let key = json!({ "wallet_id": wallet });
+        let log = log((Account::Wallet(wallet), wallet.currency));
+        found.extend(compare_balance("statement", key, balance, log));
+    }
     Ok(Some(found))
 }
 
-fn compare_sums(live: &Balances, log: &Balances) -> Vec<Difference> {
+fn read<C: Column>(row: &PgRow, index: usize) -> Result<C, Fault> {
+    C::from_wire(row.try_get::<Option<C::Wire>, _>(index)?).map_err(Fault::Fatal)
+}
+
+async fn sums(view: &mut View, sql: &str, until: Position) -> Result<Balances, Fault> {
+    let mut balances = Balances::default();
+    for row in view.fetch(sql, arguments![until]).await? {
+        let sums = Sums {
+            debit_minor: read(&row, 2)?,
+            credit_minor: read(&row, 3)?,
+        };
+        balances.put(read(&row, 0)?, read(&row, 1)?, sums);
+    }
+    Ok(balances)
+}
+
+/// Debits less credits as a balance on the account's own side.
+fn normal(account: Account, net: i128) -> i128 {
+    match account.normal_side() {
+        Side::Debit => net,
+        Side::Credit => net.saturating_neg(),
+    }
+}
+
+fn compare_balance(
+    table: &str,
+    key: serde_json::Value,
+    live: i128,
+    log: i128,
+) -> Option<Difference> {
+    let side = |minor: i128| Some(json!({ "balance_minor": Wide(minor) }));
+    (live != log).then(|| Difference {
+        projection: projection::LEDGER.to_owned(),
+        table: table.to_owned(),
+        key,
+        columns: vec!["balance_minor".to_owned()],
+        live: side(live),
+        replayed: side(log),
+    })
+}
+
+fn compare_sums(table: &str, live: &Balances, log: &Balances) -> Vec<Difference> {
     let mut keys: Vec<(Account, Currency)> = live
         .iter()
         .chain(log.iter())
@@ -145,47 +223,12 @@ fn compare_sums(live: &Balances, log: &Balances) -> Vec<Difference> {
             }
             found.push(Difference {
                 projection: projection::LEDGER.to_owned(),
-                table: "transactions".to_owned(),
+                table: table.to_owned(),
                 key: json!({ "account": account, "currency": currency }),
                 columns,
                 live: Some(json!(live)),
                 replayed: Some(json!(log)),
             });
-        }
-    }
-    found
-}
-
-fn compare_wallets(statement: &[(WalletId, i64)], log: &Balances) -> Vec<Difference> {
-    let mut found = Vec::new();
-    let mut differs = |wallet: WalletId, live: Option<i128>, replayed: Option<i128>| {
-        if live.unwrap_or(0) != replayed.unwrap_or(0) {
-            let side = |minor: i128| json!({ "balance_minor": Wide(minor) });
-            found.push(Difference {
-                projection: projection::LEDGER.to_owned(),
-                table: "statement".to_owned(),
-                key: json!({ "wallet_id": wallet }),
-                columns: vec!["balance_minor".to_owned()],
-                live: live.map(side),
-                replayed: replayed.map(side),
-            });
-        }
-    };
-    let balance = |wallet: WalletId| {
-        log.of(Account::Wallet(wallet), wallet.currency)
-            .net()
-            .saturating_neg()
-    };
-    let listed: std::collections::BTreeSet<WalletId> =
-        statement.iter().map(|(wallet, _)| *wallet).collect();
-    for (wallet, live) in statement {
-        differs(*wallet, Some(i128::from(*live)), Some(balance(*wallet)));
-    }
-    for (account, _, _) in log.iter() {
-        if let Account::Wallet(wallet) = account
-            && !listed.contains(&wallet)
-        {
-            differs(wallet, None, Some(balance(wallet)));
         }
     }
     found
