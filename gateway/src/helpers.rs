@@ -1,10 +1,11 @@
 //! What the wiring may lend to the gateway: things that only other rooms know how to do. Each may be missing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::NaiveDate;
 use kvit_commands::error::CommandError;
+use kvit_commands::policies::Reconciling;
 use kvit_domain::ids::PaymentId;
 use kvit_domain::ledger::ProviderName;
 
@@ -16,32 +17,6 @@ pub trait PaymentAsker: Send + Sync {
     /// # Errors
     /// Those of a command; the payment is then asked about in the ordinary round.
     async fn ask(&self, payment_id: PaymentId) -> Result<(), CommandError>;
-}
-
-/// What a comparison with a provider found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Compared {
-    /// Items of the provider's lists.
-    pub items: usize,
-    /// Those that agree with our books.
-    pub matched: usize,
-    /// Those that do not, counted in this run.
-    pub breaks: usize,
-}
-
-/// Compares a provider's lists with our books on demand.
-#[async_trait]
-pub trait Comparer: Send + Sync {
-    /// Compares all lists of a provider's day. The same day again adds only what is new.
-    ///
-    /// # Errors
-    /// `provider_not_configured`; those of a command.
-    async fn compare(
-        &self,
-        provider: ProviderName,
-        day: NaiveDate,
-        actor: &str,
-    ) -> Result<Compared, CommandError>;
 }
 
 /// The body of an answer to a notification, always with status 200.
@@ -62,8 +37,8 @@ pub type AnswerWriter = Arc<dyn Fn(&str, &[u8], &str) -> Option<WebhookAnswer> +
 pub struct Helpers {
     /// For the page that payers come back to.
     pub payment_asker: Option<Arc<dyn PaymentAsker>>,
-    /// For `POST /v1/reconciliation/{provider}/{day}/run`.
-    pub comparer: Option<Arc<dyn Comparer>>,
+    /// Comparing a provider's lists with our books on demand; a provider that is not named here cannot be compared.
+    pub reconciling: BTreeMap<ProviderName, Arc<Reconciling>>,
     /// What Portmone wants to read after a notification.
     pub portmone_answer: Option<AnswerWriter>,
 }

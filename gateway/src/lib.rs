@@ -16,6 +16,7 @@ mod markdown;
 pub mod openapi;
 mod pages;
 mod parts;
+mod return_page;
 mod router;
 mod serve;
 pub mod sources;

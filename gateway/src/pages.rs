@@ -14,7 +14,7 @@ use crate::markdown;
 use crate::parts::Gateway;
 
 /// What a page with our own script may do: talk to this server and show pictures that it fetched itself.
-const OWN_ONLY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
+pub(crate) const OWN_ONLY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
                         base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// Long enough to spare a reload, short enough that a new release is seen.
 const ASSET_CACHE: &str = "public, max-age=300";

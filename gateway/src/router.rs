@@ -9,7 +9,7 @@ use crate::http::extract::JSON_BYTES_MAX;
 use crate::http::layers;
 use crate::http::problem::Problem;
 use crate::parts::{Gateway, GatewayParts};
-use crate::{api, health, openapi, pages, webhooks};
+use crate::{api, health, openapi, pages, return_page, webhooks};
 
 /// The whole interface, ready to serve.
 pub fn router(parts: GatewayParts) -> Router {
@@ -19,6 +19,7 @@ pub fn router(parts: GatewayParts) -> Router {
         .merge(api.layer(DefaultBodyLimit::max(JSON_BYTES_MAX)))
         .merge(openapi::route(&openapi::finished(description)))
         .merge(pages::routes())
+        .merge(return_page::routes())
         .merge(webhooks::routes())
         .with_state(gateway.clone());
     for routes in extra {

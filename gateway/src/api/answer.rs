@@ -129,6 +129,15 @@ pub struct Links {
     pub next: Option<String>,
 }
 
+impl Links {
+    /// To the page that begins at a place, if there is one.
+    pub fn to(next: Option<String>, listing: &Listing, limit: u32) -> Self {
+        Self {
+            next: next.map(|place| listing.next(&place, limit)),
+        }
+    }
+}
+
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
@@ -148,9 +157,7 @@ impl<T> Page<T> {
     ) -> Self {
         Self {
             data: rows.into_iter().map(Into::into).collect(),
-            links: Links {
-                next: next.map(|place| listing.next(&place, limit)),
-            },
+            links: Links::to(next, listing, limit),
         }
     }
 }

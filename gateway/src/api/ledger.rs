@@ -2,17 +2,19 @@
 
 use axum::extract::State;
 use kvit_domain::ids::TransactionId;
-use kvit_projections::queries::ledger::{self, TrialBalance};
+use kvit_projections::queries::accounts::{self, TrialBalance};
+use kvit_projections::queries::ledger;
 use kvit_projections::queries::projection::LEDGER;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::answer::Fresh;
+use super::moment::MomentQuery;
 use super::view::ledger::Transaction;
 use crate::auth::{Read, Viewing};
 use crate::http::amount::{Amount, wide};
-use crate::http::extract::Path;
+use crate::http::extract::{Path, Query};
 use crate::http::problem::Answer;
 use crate::parts::Gateway;
 
@@ -110,17 +112,21 @@ fn shown(balance: TrialBalance) -> Answer<TrialBalanceView> {
     })
 }
 
-/// The trial balance
-#[utoipa::path(get, path = "/v1/trial-balance", tag = "ledger",
+/// The trial balance, now or at a moment in the past
+///
+/// A moment in the past looks at every entry up to it: a question for auditors, not for a page that many people open.
+#[utoipa::path(get, path = "/v1/trial-balance", tag = "ledger", params(MomentQuery),
     responses((status = 200, description = "All accounts.", body = TrialBalanceView,
                headers(("X-Projection-Position" = i64)))),
     security(("api_key" = ["viewer", "auditor", "operator", "admin"])))]
 pub async fn trial_balance(
     read: Read<Viewing>,
     State(gateway): State<Gateway>,
+    Query(query): Query<MomentQuery>,
 ) -> Answer<Fresh<TrialBalanceView>> {
+    let moment = query.moment()?;
     read.reach(&gateway, &[LEDGER]).await?;
-    let answer = ledger::trial_balance(&gateway.pool).await?;
+    let answer = accounts::trial_balance_at(&gateway.pool, moment).await?;
     Ok(Fresh {
         position: answer.position,
         body: shown(answer.data)?,

@@ -4,7 +4,11 @@
     reason = "the macro of the description qualifies the types that it is given"
 )]
 
+mod accounts;
+mod adjustments;
+mod adjustments_work;
 mod answer;
+mod bulk;
 mod campaigns;
 mod campaigns_work;
 mod dead_letters;
@@ -12,21 +16,35 @@ mod jobs;
 mod jobs_work;
 mod keys;
 mod ledger;
+mod moment;
+mod notifications;
+mod payments;
+mod payments_work;
 mod payouts;
 mod payouts_work;
+mod periods;
 mod photos;
 mod projections;
+mod providers;
 mod receipts;
+mod reconciliation;
+mod reconciliation_work;
 mod reports;
 mod review;
 mod streams;
 mod terms;
+mod transfers;
+mod transfers_work;
 mod users;
 mod users_work;
 mod view;
 mod wallets;
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa::openapi::OpenApi;
@@ -89,14 +107,32 @@ fn named<T: Copy>(
     let found = all.iter().copied().find(|value| code(*value) == given);
     found.map(Some).ok_or_else(|| {
         let all: Vec<&str> = all.iter().map(|value| code(*value)).collect();
-        Problem::new("invalid_body", "a field of the body is not as expected")
-            .field(pointer, format!("one of {} is expected", all.join(", ")))
+        wrong(pointer, &format!("one of {} is expected", all.join(", ")))
     })
+}
+
+/// A field of a body that is written as a text, such as the id of a wallet.
+fn field<T>(pointer: &str, text: &str) -> Answer<T>
+where
+    T: FromStr<Err: Display>,
+{
+    text.parse()
+        .map_err(|error: T::Err| wrong(pointer, &error.to_string()))
+}
+
+/// A field of a body is not as expected.
+fn wrong(pointer: &str, detail: &str) -> Problem {
+    Problem::new("invalid_body", "a field of the body is not as expected").field(pointer, detail)
 }
 
 /// All routes with their description.
 pub(crate) fn routes() -> (Router<Gateway>, OpenApi) {
+    // The only body that may be larger than the others.
+    let bulk = OpenApiRouter::new()
+        .routes(routes!(bulk::run_bulk))
+        .layer(DefaultBodyLimit::max(bulk::BULK_BYTES_MAX));
     OpenApiRouter::with_openapi(crate::openapi::frame())
+        .merge(bulk)
         .routes(routes!(wallets::user_wallets))
         .routes(routes!(wallets::wallet))
         .routes(routes!(wallets::balance_at))
@@ -112,7 +148,45 @@ pub(crate) fn routes() -> (Router<Gateway>, OpenApi) {
         .routes(routes!(receipts::review_queue))
         .routes(routes!(review::decide_review))
         .routes(routes!(review::correct_receipt))
-        .routes(routes!(payouts::list_payouts))
+        .routes(routes!(accounts::list_accounts))
+        .routes(routes!(accounts::account_balance))
+        .routes(routes!(accounts::account_statement))
+        .routes(routes!(periods::list_periods))
+        .routes(routes!(periods::close_period))
+        .routes(routes!(
+            payments::list_payments,
+            payments_work::start_payment
+        ))
+        .routes(routes!(payments::payment))
+        .routes(routes!(payments::list_refunds))
+        .routes(routes!(payments::refund))
+        .routes(routes!(payments_work::capture_payment))
+        .routes(routes!(payments_work::cancel_payment))
+        .routes(routes!(payments_work::start_refund))
+        .routes(routes!(payments_work::resolve_quarantine))
+        .routes(routes!(
+            transfers::list_transfers,
+            transfers_work::start_transfer
+        ))
+        .routes(routes!(transfers::transfer))
+        .routes(routes!(
+            adjustments::list_adjustments,
+            adjustments_work::propose_adjustment
+        ))
+        .routes(routes!(adjustments::adjustment_queue))
+        .routes(routes!(adjustments::adjustment))
+        .routes(routes!(adjustments_work::approve_adjustment))
+        .routes(routes!(adjustments_work::decline_adjustment))
+        .routes(routes!(providers::list_providers))
+        .routes(routes!(providers::stop_provider))
+        .routes(routes!(providers::resume_provider))
+        .routes(routes!(notifications::list_notifications))
+        .routes(routes!(reconciliation::list_statements))
+        .routes(routes!(reconciliation::list_breaks))
+        .routes(routes!(reconciliation_work::assign_break))
+        .routes(routes!(reconciliation_work::resolve_break))
+        .routes(routes!(reconciliation_work::run_comparison))
+        .routes(routes!(payouts::list_payouts, payouts_work::start_payout))
         .routes(routes!(payouts::payout))
         .routes(routes!(payouts_work::retry_payout))
         .routes(routes!(payouts_work::resolve_payout))

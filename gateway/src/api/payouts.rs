@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::answer::{Fresh, Page};
 use super::known;
+use super::payments::provider;
 use super::view::work::Payout;
 use crate::auth::{Read, Viewing};
 use crate::http::cursor::{self, Listing};
@@ -18,10 +19,11 @@ use crate::http::extract::{Path, Query};
 use crate::http::problem::Answer;
 use crate::parts::Gateway;
 
-const STATES: [PayoutState; 8] = [
+const STATES: [PayoutState; 9] = [
     PayoutState::Held,
     PayoutState::Created,
     PayoutState::Sent,
+    PayoutState::Pending,
     PayoutState::Unknown,
     PayoutState::Succeeded,
     PayoutState::Failed,
@@ -41,6 +43,12 @@ pub struct PayoutQuery {
     state: Option<String>,
     /// Of this receipt's reward.
     receipt_id: Option<Uuid>,
+    /// Through this provider.
+    #[param(example = "portmone")]
+    provider: Option<String>,
+    /// Only those that wait before their next step, for a budget or a provider that is stopped.
+    #[serde(default)]
+    postponed: bool,
     /// From `links.next`.
     cursor: Option<String>,
     /// Rows on a page, 1 to 200; 50 when absent.
@@ -62,11 +70,15 @@ pub async fn list_payouts(
             state.code()
         })?,
         receipt_id: query.receipt_id.map(ReceiptId),
+        provider: provider(query.provider.as_deref())?,
+        postponed_only: query.postponed,
     };
     let listing = Listing::new("/v1/payouts")
         .filter("user_id", query.user_id.as_ref())
         .filter("state", query.state.as_ref())
-        .filter("receipt_id", query.receipt_id.as_ref());
+        .filter("receipt_id", query.receipt_id.as_ref())
+        .filter("provider", query.provider.as_ref())
+        .filter("postponed", query.postponed.then_some(&true));
     let after = listing.open(query.cursor.as_deref())?;
     let limit = cursor::limit(query.limit)?;
     read.reach(&gateway, &[PAYOUTS]).await?;

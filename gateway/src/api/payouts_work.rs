@@ -3,15 +3,17 @@
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::Response;
-use kvit_domain::ids::PayoutId;
+use kvit_commands::app::{PayoutRequest, PayoutRoute};
+use kvit_domain::ids::{PayoutId, UserId};
 use kvit_domain::phone::Operator;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::answer::{Changed, created};
+use super::answer::{Changed, Created, created};
 use super::{named, reason};
 use crate::auth::{Operating, Write};
+use crate::http::amount::AmountInput;
 use crate::http::extract::{Json, Path};
 use crate::http::problem::Answer;
 use crate::parts::Gateway;
@@ -24,6 +26,97 @@ pub struct NextPayout {
     /// A read with this as `at_least` shows it.
     #[schema(example = 1207)]
     pub position: i64,
+}
+
+/// Where a payout goes. What it names is sealed before it is stored and never shown again.
+#[derive(Deserialize, ToSchema)]
+#[serde(tag = "to", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RouteInput {
+    /// To the phone number that the user has shared, through Portmone.
+    Phone {
+        /// The operator that serves the number, when it is not the one of its prefix.
+        #[serde(default)]
+        operator: Option<String>,
+    },
+    /// To a bank account by phone number, through YooKassa.
+    Sbp {
+        /// 4 to 15 digits.
+        phone: String,
+        /// The provider's id of the bank, 12 letters and digits.
+        bank_id: String,
+    },
+    /// To a YooMoney wallet, through YooKassa.
+    YoomoneyWallet {
+        /// 11 to 33 digits.
+        account: String,
+    },
+    /// To a bank card, through YooKassa.
+    CardToken {
+        /// The token that the provider's form has made of the card.
+        token: String,
+    },
+}
+
+impl RouteInput {
+    fn route(self) -> Answer<PayoutRoute> {
+        Ok(match self {
+            Self::Phone { operator } => PayoutRoute::Phone {
+                operator: operator_at("/route/operator", operator.as_deref())?,
+            },
+            Self::Sbp { phone, bank_id } => PayoutRoute::Sbp { phone, bank_id },
+            Self::YoomoneyWallet { account } => PayoutRoute::YoomoneyWallet { account },
+            Self::CardToken { token } => PayoutRoute::CardToken { token },
+        })
+    }
+}
+
+fn operator_at(pointer: &str, code: Option<&str>) -> Answer<Option<Operator>> {
+    named(pointer, code, &Operator::ALL, |operator| operator.code())
+}
+
+/// A payout to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "user_id": "5b1f1c9e-3c0b-4d8e-9a53-0c8f0f6f7a11", "amount": { "minor": 5_000, "currency": "RUB" },
+    "route": { "to": "sbp", "phone": "79000000000", "bank_id": "100000000111" }
+}))]
+pub struct NewPayout {
+    /// Whose wallet pays.
+    pub user_id: Uuid,
+    /// How much.
+    pub amount: AmountInput,
+    /// Where to.
+    pub route: RouteInput,
+}
+
+/// Pay money out
+///
+/// The amount is held on the wallet at once; a worker pays it out. The id follows from the caller and the
+/// `Idempotency-Key`, so a repeat names the same payout: its destination is the one of the first call.
+#[utoipa::path(post, path = "/v1/payouts", tag = "payouts", request_body = NewPayout,
+    responses((status = 201, description = "The amount is held; the payout is on its way.", body = Created)),
+    security(("api_key" = ["operator", "admin"])))]
+pub async fn start_payout(
+    write: Write<Operating>,
+    State(gateway): State<Gateway>,
+    Json(body): Json<NewPayout>,
+) -> Answer<Response> {
+    let payout_id = PayoutId::derived("api_payout", write.intention());
+    let request = PayoutRequest {
+        payout_id,
+        user_id: UserId(body.user_id),
+        amount: body.amount.money("/amount")?,
+        receipt_id: None,
+        route: body.route.route()?,
+    };
+    let done = gateway.app.request_payout(request, &write.context).await?;
+    let answer = Created {
+        id: payout_id.to_string(),
+        position: done.position,
+        replayed: done.replayed,
+    };
+    Ok(created(&format!("/v1/payouts/{payout_id}"), answer))
 }
 
 /// How a failed payout is to be paid again.
@@ -51,9 +144,7 @@ pub async fn retry_payout(
     body: Option<Json<RetryPayout>>,
 ) -> Answer<Response> {
     let body = body.map(|Json(body)| body).unwrap_or_default();
-    let operator = named("/operator", body.operator.as_deref(), &Operator::ALL, |o| {
-        o.code()
-    })?;
+    let operator = operator_at("/operator", body.operator.as_deref())?;
     let (next, done) = gateway
         .app
         .retry_payout(PayoutId(payout_id), operator, &write.context)

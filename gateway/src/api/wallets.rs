@@ -1,9 +1,8 @@
 //! Wallets with balances, statements and holds.
 
 use axum::extract::State;
-use chrono::{DateTime, NaiveDate, Utc};
 use kvit_domain::ids::{UserId, WalletId};
-use kvit_projections::queries::ledger::{self, Moment};
+use kvit_projections::queries::ledger;
 use kvit_projections::queries::projection::LEDGER;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -11,6 +10,7 @@ use uuid::Uuid;
 
 use super::PageQuery;
 use super::answer::{Fresh, Page, Whole};
+use super::moment::MomentQuery;
 use super::view::ledger::{Hold, StatementEntry, Wallet};
 use crate::auth::{Read, Viewing};
 use crate::http::amount::Amount;
@@ -56,19 +56,6 @@ pub async fn wallet(
     Fresh::one(ledger::wallet(&gateway.pool, id).await?, "wallet")
 }
 
-/// The moment at which a balance is wanted: one of the two.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct MomentQuery {
-    /// What was booked up to and including this time.
-    #[serde(default, deserialize_with = "crate::http::extract::plausible_or_none")]
-    booked_at: Option<DateTime<Utc>>,
-    /// What counts up to and including this day, whenever it was booked.
-    #[serde(default, deserialize_with = "crate::http::extract::plausible_or_none")]
-    value_date: Option<NaiveDate>,
-}
-
 /// A balance at a moment.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BalanceAt {
@@ -78,7 +65,9 @@ pub struct BalanceAt {
     pub balance: Amount,
 }
 
-/// The booked balance of a wallet at a moment in the past
+/// The booked balance of a wallet, now or at a moment in the past
+///
+/// By booking time, by position of the log, or by value date; by value date also as it was known at a time.
 #[utoipa::path(get, path = "/v1/wallets/{wallet_id}/balance", tag = "wallets",
     params(("wallet_id" = String, Path, description = "`<user>:<currency>`."), MomentQuery),
     responses((status = 200, description = "The balance.", body = BalanceAt, headers(("X-Projection-Position" = i64)))),
@@ -90,18 +79,7 @@ pub async fn balance_at(
     Query(query): Query<MomentQuery>,
 ) -> Answer<Fresh<BalanceAt>> {
     let id = wallet_id(&id)?;
-    let moment = match (query.booked_at, query.value_date) {
-        (Some(at), None) => Moment::Booked(at),
-        (None, Some(day)) => Moment::ValueDate(day),
-        _ => {
-            return Err(
-                Problem::new("invalid_query", "name either booked_at or value_date").field(
-                    "booked_at",
-                    "exactly one of booked_at and value_date is expected",
-                ),
-            );
-        }
-    };
+    let moment = query.moment()?;
     read.reach(&gateway, &[LEDGER]).await?;
     let answer = ledger::balance_at(&gateway.pool, id, moment).await?;
     let minor = answer.data.ok_or_else(|| Problem::not_found("wallet"))?;

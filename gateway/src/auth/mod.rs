@@ -109,18 +109,23 @@ impl<N: Need> Read<N> {
         let wait_max = gateway.settings.at_least_wait_max;
         wait_for(&gateway.pool, projections, at_least, wait_max)
             .await
-            .map_err(|error| match error {
-                WaitError::Behind(behind) => {
-                    let detail = format!(
-                        "the read models stand at position {}, not yet at {at_least}",
-                        behind.position
-                    );
-                    Problem::new("projection_behind", detail)
-                        .at_position(behind.position)
-                        .retry_after(Duration::from_secs(1))
-                }
-                WaitError::Fault(fault) => fault.into(),
-            })
+            .map_err(|error| behind(error, at_least))
+    }
+}
+
+/// The read models have not come as far as a position.
+pub(crate) fn behind(error: WaitError, at_least: Position) -> Problem {
+    match error {
+        WaitError::Behind(behind) => {
+            let detail = format!(
+                "the read models stand at position {}, not yet at {at_least}",
+                behind.position
+            );
+            Problem::new("projection_behind", detail)
+                .at_position(behind.position)
+                .retry_after(Duration::from_secs(1))
+        }
+        WaitError::Fault(fault) => fault.into(),
     }
 }
 

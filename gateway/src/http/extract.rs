@@ -87,7 +87,7 @@ fn unreadable(rejection: BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::new(
             "payload_too_large",
-            format!("at most {JSON_BYTES_MAX} bytes are accepted"),
+            "the body is larger than this address takes",
         );
     }
     Problem::new("invalid_json", "the body could not be read to its end")

@@ -181,6 +181,8 @@ pub struct Transaction {
     pub kind: String,
     /// The wallet on whose stream it stands; absent when it concerns no wallet, such as a fee or a settlement.
     pub wallet_id: Option<String>,
+    /// The journal on whose stream it stands instead.
+    pub journal: Option<String>,
     /// Its entries.
     pub legs: Vec<TransactionLeg>,
     /// The hold it was captured from.
@@ -193,10 +195,12 @@ pub struct Transaction {
     pub description: String,
     /// What it came from, by id.
     pub reference: String,
-    /// The earlier transaction that it undoes.
+    /// The earlier transaction that it undoes, or a part of it.
     pub reverses: Option<Uuid>,
-    /// The later transaction that undid it.
+    /// The last later transaction that undid it or a part of it.
     pub reversed_by: Option<Uuid>,
+    /// How much of its sum in the first entry's currency was undone.
+    pub reversed: Amount,
     /// Position of the event that booked it.
     pub position: i64,
 }
@@ -207,6 +211,7 @@ impl From<TransactionRow> for Transaction {
             id: row.transaction_id.0,
             kind: row.kind,
             wallet_id: row.wallet_id.map(|id| id.to_string()),
+            journal: row.journal,
             legs: row.legs.0.into_iter().map(Into::into).collect(),
             hold_id: row.hold_id.map(|id| id.0),
             booked_at: row.booked_at,
@@ -215,6 +220,7 @@ impl From<TransactionRow> for Transaction {
             reference: row.reference,
             reverses: row.reverses.map(|id| id.0),
             reversed_by: row.reversed_by.map(|id| id.0),
+            reversed: Amount::of(row.reversed_minor, row.currency),
             position: row.booked_position,
         }
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::http::amount::Amount;
 
-/// A payout. The phone number is nowhere in the read models.
+/// A payout. Where it goes to is nowhere in the read models.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Payout {
     /// Its id, also our operation id at the provider.
@@ -20,10 +20,13 @@ pub struct Payout {
     pub wallet_id: String,
     /// How much.
     pub amount: Amount,
-    /// `held`, `created`, `sent`, `unknown`, `succeeded`, `failed`, `in_review` or `reversed`.
+    /// `held`, `created`, `sent`, `pending`, `unknown`, `succeeded`, `failed`, `in_review` or `reversed`.
     #[schema(example = "succeeded")]
     pub state: String,
-    /// Whose phone account is credited.
+    /// In which way: `mobile_top_up`, `sbp`, `yoomoney_wallet` or `card_token`.
+    #[schema(example = "mobile_top_up")]
+    pub method: String,
+    /// Whose phone account is credited; empty for other ways than a mobile top-up.
     #[schema(example = "kyivstar")]
     pub operator: String,
     /// Through whom.
@@ -37,14 +40,25 @@ pub struct Payout {
     pub attempt: i64,
     /// The provider's id of the bill.
     pub bill_id: Option<String>,
+    /// The provider's own id of the payout, where it is another one than the bill's.
+    pub provider_id: Option<String>,
     /// Why it failed, is unknown or is in review.
     pub reason: Option<String>,
     /// When the next attempt may start.
     pub retry_at: Option<DateTime<Utc>>,
+    /// Why it waits before its next step: `daily_budget`, `breaker` or `kill_switch`.
+    #[schema(example = "daily_budget")]
+    pub postponed: Option<String>,
+    /// Since when it waits so.
+    pub postponed_since: Option<DateTime<Utc>>,
+    /// Until when it waits so, if that is known.
+    pub postponed_until: Option<DateTime<Utc>>,
     /// When it was requested.
     pub requested_at: DateTime<Utc>,
     /// When the paying call of the current attempt was about to leave.
     pub sent_at: Option<DateTime<Utc>>,
+    /// Since when the provider has it without having finished.
+    pub pending_since: Option<DateTime<Utc>>,
     /// Since when nobody knows.
     pub unknown_since: Option<DateTime<Utc>>,
     /// When it ended.
@@ -63,16 +77,22 @@ impl From<PayoutRow> for Payout {
             wallet_id: row.wallet_id.to_string(),
             amount: Amount::of(row.amount_minor, row.currency),
             state: row.state,
+            method: row.method,
             operator: row.operator,
             provider: row.provider,
             receipt_id: row.receipt_id.map(|id| id.0),
             hold_id: row.hold_id.map(|id| id.0),
             attempt: row.attempt,
             bill_id: row.bill_id,
+            provider_id: row.provider_id,
             reason: row.reason,
             retry_at: row.retry_at,
+            postponed: row.postponed,
+            postponed_since: row.postponed_since,
+            postponed_until: row.postponed_until,
             requested_at: row.requested_at,
             sent_at: row.sent_at,
+            pending_since: row.pending_since,
             unknown_since: row.unknown_since,
             finished_at: row.finished_at,
             paid_at: row.paid_at,
