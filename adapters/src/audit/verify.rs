@@ -384,8 +384,7 @@ impl<'a> Check<'a> {
 
     /// The table still has what was kept elsewhere.
     async fn kept_outside(&mut self) -> Result<(), AuditFault> {
-        let kept: Vec<&SignedCheckpoint> = self.outside.values().copied().collect();
-        for signed in kept {
+        for signed in &self.options.outside {
             let position = signed.checkpoint().position;
             if !self.options.keys.is_empty() && !self.trusts(signed) {
                 let detail = format!(

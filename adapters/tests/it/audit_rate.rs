@@ -16,13 +16,13 @@ BEGIN
     FOR block IN 0 .. blocks - 1 LOOP
         PERFORM public.append_events(
             (SELECT array_agg(n) FROM generate_series(1, wallets) n),
-            (SELECT array_agg('wallet') FROM generate_series(1, wallets) n),
+            (SELECT array_agg('wallet'::text) FROM generate_series(1, wallets) n),
             (SELECT array_agg(md5((n + wallets * (block % 100))::text)::uuid || ':UAH') FROM generate_series(1, wallets) n),
             (SELECT array_agg((block / 100)::bigint) FROM generate_series(1, wallets) n),
             (SELECT array_agg(n) FROM generate_series(1, wallets) n),
             (SELECT array_agg(gen_random_uuid()) FROM generate_series(1, wallets) n),
-            (SELECT array_agg('TransactionPosted') FROM generate_series(1, wallets) n),
-            (SELECT array_agg('1') FROM generate_series(1, wallets) n),
+            (SELECT array_agg('TransactionPosted'::text) FROM generate_series(1, wallets) n),
+            (SELECT array_agg('1'::text) FROM generate_series(1, wallets) n),
             (SELECT array_agg(format('{"TransactionPosted":{"transaction":{"id":"%s","kind":"reward","legs":[{"account":"bonus:expense","side":"debit","amount":{"minor":%s,"currency":"UAH"}},{"account":"wallet:%s:UAH","side":"credit","amount":{"minor":%s,"currency":"UAH"}}],"value_date":"2026-11-20","reference":"%s","description":"Bonus for a receipt"}}}',
                 gen_random_uuid(), n, md5(n::text)::uuid, n, gen_random_uuid())) FROM generate_series(1, wallets) n),
             (SELECT array_agg(format('{"actor":"policy:rewarding","causation_id":"%s","command_digest":"%s","correlation_id":"%s","idempotency_key":"reward:%s"}',

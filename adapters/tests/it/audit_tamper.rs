@@ -511,6 +511,27 @@ async fn checkpoints_that_are_changed_missing_or_without_a_key_are_told() {
 }
 
 #[tokio::test]
+async fn a_line_of_checkpoints_that_was_made_twice_is_found_by_who_kept_one() {
+    let mut world = World::sealed().await;
+    let kept = world.checkpoints[1].clone();
+    world.tamper("DELETE FROM checkpoints").await;
+    world.seal().await;
+    let again = world.checkpoints[2].clone();
+    assert_eq!(world.verify().await.verdict, Verdict::Intact);
+    let report = world
+        .verify_with(VerifyOptions {
+            keys: vec![world.key.public()],
+            outside: vec![kept, again],
+            ..VerifyOptions::default()
+        })
+        .await;
+    assert_eq!(
+        (report.verdict, kinds(&report)),
+        (Verdict::Tampered, vec![Kind::Checkpoint])
+    );
+}
+
+#[tokio::test]
 async fn a_log_that_grows_meanwhile_is_not_taken_for_a_broken_one() {
     let world = World::sealed().await;
     let growing = async {
