@@ -22,6 +22,9 @@ use crate::boot::{self, BootError};
 use crate::config::{Config, Purpose, settings};
 use crate::telemetry::{Telemetry, TelemetryError};
 
+const NO_DATABASE: &str =
+    "DATABASE_URL must be given, or start this beside a running `kvit up`, in the same folder";
+
 /// The answer of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,9 +104,7 @@ impl Desk {
     pub fn open(command: &'static str) -> Result<Self, AuditError> {
         let desk = Self::open_without_database(command)?;
         if desk.config.database.url.is_none() {
-            return Err(AuditError::Use(
-                "DATABASE_URL must be given, or start this beside a running `kvit up`, in the same folder".to_owned(),
-            ));
+            return Err(AuditError::Use(NO_DATABASE.to_owned()));
         }
         Ok(desk)
     }
@@ -129,8 +130,10 @@ impl Desk {
     /// # Errors
     /// [`AuditError::Use`] when the address cannot be read.
     pub fn pool(&self, command: &str) -> Result<PgPool, AuditError> {
-        let url = self.config.database.url.as_ref().map(|url| url.expose());
-        pool_of(url.unwrap_or_default(), command)
+        match &self.config.database.url {
+            Some(url) => pool_of(url.expose(), command),
+            None => Err(AuditError::Use(NO_DATABASE.to_owned())),
+        }
     }
 }
 

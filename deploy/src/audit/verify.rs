@@ -15,6 +15,7 @@ use kvit_commands::ports::time::{Clock, System};
 use rand::TryRngCore;
 
 use super::{AuditError, Desk, rate};
+use crate::config::Config;
 use crate::ui;
 
 /// How often progress is told.
@@ -25,12 +26,12 @@ const FILE_MAX: u64 = 64 * 1024 * 1024;
 /// What to verify.
 #[derive(Debug, Clone, clap::Args)]
 pub struct VerifyArgs {
-    /// A public key whose checkpoints count: 64 hex digits, or a file with one in each line. May be given several times;
-    /// without any the answer is at best incomplete
-    #[arg(long = "public-key", value_name = "KEY|FILE")]
+    /// A public key whose checkpoints count: 64 hex digits, or a file with one in each line. May be given several times
+    /// [default: the public half of KVIT_CHECKPOINT_KEY; without any key the answer is at best incomplete]
+    #[arg(long = "key", visible_alias = "key-file", value_name = "KEY|FILE")]
     pub keys: Vec<String>,
     /// A file of checkpoints that was kept elsewhere, one in each line; the log must be the one that they describe
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "checkpoint", value_name = "FILE")]
     pub outside: Vec<PathBuf>,
     /// Call the answer incomplete when there are events after the last checkpoint
     #[arg(long)]
@@ -45,13 +46,19 @@ pub struct VerifyArgs {
 /// # Errors
 /// [`AuditError`] when there is no answer.
 pub async fn verify(args: &VerifyArgs) -> Result<ExitCode, AuditError> {
+    let (mut keys, outside) = (public_keys(&args.keys)?, outside(&args.outside)?);
+    let desk = Desk::open("verify")?;
+    if keys.is_empty()
+        && let Some(key) = key_of(&desk.config)?
+    {
+        keys.push(key.public());
+    }
     let options = VerifyOptions {
-        keys: public_keys(&args.keys)?,
-        outside: outside(&args.outside)?,
+        keys,
+        outside,
         require_sealed: args.require_sealed,
         ..VerifyOptions::default()
     };
-    let desk = Desk::open("verify")?;
     let pool = desk.pool("verify")?;
     let (begun, mut told) = (Instant::now(), Instant::now());
     let report = verify_log(&pool, &options, |position, head| {
@@ -144,11 +151,11 @@ fn read_text(path: &Path) -> Result<String, AuditError> {
 /// What to sign with.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CheckpointArgs {
-    /// The signing key: a file with 64 hex digits that only its owner may read
+    /// The signing key: a file with 64 hex digits that only its owner may read [default: KVIT_CHECKPOINT_KEY]
     #[arg(long, value_name = "FILE")]
-    pub key_file: PathBuf,
+    pub key_file: Option<PathBuf>,
     /// Make the key file and print its public half, which verifiers need; sign nothing
-    #[arg(long)]
+    #[arg(long, requires = "key_file")]
     pub new_key: bool,
     /// Print the public half of the key; sign nothing
     #[arg(long, conflicts_with = "new_key")]
@@ -160,17 +167,25 @@ pub struct CheckpointArgs {
 /// # Errors
 /// [`AuditError`]; nothing is signed then. A log that is not as it was written is one of them.
 pub async fn checkpoint(args: &CheckpointArgs) -> Result<ExitCode, AuditError> {
-    if args.new_key {
-        let key = make_key(&args.key_file)?;
+    if let (true, Some(file)) = (args.new_key, &args.key_file) {
+        let key = make_key(file)?;
         ui::data(format_args!("{}\n", key.public()));
         return Ok(ExitCode::SUCCESS);
     }
-    let key = read_key(&args.key_file)?;
+    let desk = Desk::open_without_database("checkpoint")?;
+    let key = match &args.key_file {
+        Some(file) => Some(read_key(file)?),
+        None => key_of(&desk.config)?,
+    };
+    let key = key.ok_or_else(|| {
+        AuditError::Use(
+            "there is no signing key: give KVIT_CHECKPOINT_KEY or --key-file".to_owned(),
+        )
+    })?;
     if args.show_key {
         ui::data(format_args!("{}\n", key.public()));
         return Ok(ExitCode::SUCCESS);
     }
-    let desk = Desk::open("checkpoint")?;
     let pool = desk.pool("checkpoint")?;
     let sealing = make_checkpoint(&pool, &key, System.now()).await?;
     pool.close().await;
@@ -186,6 +201,13 @@ pub async fn checkpoint(args: &CheckpointArgs) -> Result<ExitCode, AuditError> {
         }
         None => Ok(super::Verdict::NotCompared.exit()),
     }
+}
+
+fn key_of(config: &Config) -> Result<Option<CheckpointKey>, AuditError> {
+    let seed = config.money.checkpoint_key.as_ref();
+    Ok(seed
+        .map(|seed| CheckpointKey::from_seed(seed.expose()))
+        .transpose()?)
 }
 
 fn make_key(path: &Path) -> Result<CheckpointKey, AuditError> {

@@ -29,9 +29,9 @@ async fn an_untouched_log_is_intact_once_it_was_signed_and_incomplete_before() {
     std::fs::write(dir.path().join("kept.jsonl"), &line).unwrap();
     let verify = [
         "verify",
-        "--public-key",
+        "--key",
         &public,
-        "--outside",
+        "--checkpoint",
         "kept.jsonl",
         "--require-sealed",
     ];
@@ -43,6 +43,15 @@ async fn an_untouched_log_is_intact_once_it_was_signed_and_incomplete_before() {
         &["checkpoint", "--key-file", "seal.key", "--show-key"],
     ));
     assert_eq!(shown.trim(), public);
+    // The key of the settings serves as well, and vouches for its own checkpoints.
+    let seed = std::fs::read_to_string(dir.path().join("seal.key")).unwrap();
+    for (arguments, found) in [(&["checkpoint"][..], line.trim()), (&["verify"], "intact")] {
+        let mut command = books.kvit(dir.path(), arguments);
+        let (status, out, said) = run(command.env("KVIT_CHECKPOINT_KEY", seed.trim()));
+        assert_eq!(status, 0, "{out}{said}");
+        assert!(out.contains(found), "{out}");
+    }
+    assert_eq!(run(&mut books.kvit(dir.path(), &["checkpoint"])).0, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +70,7 @@ async fn a_changed_event_is_named_and_the_status_says_so() {
     .await
     .unwrap();
     root.close().await.unwrap();
-    let verify = ["verify", "--json", "--public-key", &public];
+    let verify = ["verify", "--json", "--key", &public];
     let (status, out, said) = run(&mut books.kvit(dir.path(), &verify));
     assert_eq!(status, 1, "{out}{said}");
     let report: Value = serde_json::from_str(&out).unwrap();
@@ -79,7 +88,7 @@ async fn no_answer_is_never_a_good_one() {
     let books = Books::new().await;
     let dir = folder();
     let public = key(&books, dir.path());
-    let mut away = books.kvit(dir.path(), &["verify", "--public-key", &public]);
+    let mut away = books.kvit(dir.path(), &["verify", "--key", &public]);
     away.env("DATABASE_URL", "postgres://kvit:hunter2@127.0.0.1:9/kvit");
     let (status, out, said) = run(&mut away);
     assert_eq!(status, 3, "{out}{said}");
@@ -97,7 +106,7 @@ async fn no_answer_is_never_a_good_one() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     let (status, _, said) = run(&mut books.kvit(dir.path(), &seal));
     assert_eq!(status, 2, "{said}");
-    let wrong = ["verify", "--public-key", "nothing"];
+    let wrong = ["verify", "--key", "nothing"];
     assert_eq!(run(&mut books.kvit(dir.path(), &wrong)).0, 2);
     let again = ["checkpoint", "--key-file", "seal.key", "--new-key"];
     assert_eq!(
