@@ -138,6 +138,7 @@ pub(crate) fn routes() -> (Router<Gateway>, OpenApi) {
         .routes(routes!(wallets::balance_at))
         .routes(routes!(wallets::statement))
         .routes(routes!(wallets::holds))
+        .routes(routes!(wallets::wallet_whereabouts))
         .routes(routes!(ledger::transaction))
         .routes(routes!(ledger::trial_balance))
         .routes(routes!(streams::stream_events))

@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use kvit_domain::ids::{UserId, WalletId};
-use kvit_projections::queries::ledger;
-use kvit_projections::queries::projection::LEDGER;
+use kvit_projections::queries::projection::{JOBS, LEDGER, PAYMENTS, PAYOUTS};
+use kvit_projections::queries::{ledger, whereabouts};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use super::PageQuery;
 use super::answer::{Fresh, Page, Whole};
 use super::moment::MomentQuery;
 use super::view::ledger::{Hold, StatementEntry, Wallet};
+use super::view::whereabouts::Whereabouts;
 use crate::auth::{Read, Viewing};
 use crate::http::amount::Amount;
 use crate::http::cursor::{self, Listing};
@@ -144,4 +145,45 @@ pub async fn holds(
     Ok(Fresh::whole(
         ledger::holds(&gateway.pool, id, query.active).await?,
     ))
+}
+
+/// How much of the past is shown.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct WhereaboutsQuery {
+    /// The last movements, 0 to 50; 10 when absent.
+    movements: Option<u32>,
+}
+
+const MOVEMENTS_DEFAULT: u32 = 10;
+const MOVEMENTS_MAX: u32 = 50;
+
+/// Where the money of a wallet is
+///
+/// What is free, what is held and what each hold waits for, what is on its way in, and what moved last: for programs, and as
+/// sentences that can be read to the owner. A wallet that was never used has nothing.
+#[utoipa::path(get, path = "/v1/wallets/{wallet_id}/whereabouts", tag = "wallets",
+    params(("wallet_id" = String, Path, description = "`<user>:<currency>`."), WhereaboutsQuery),
+    responses((status = 200, description = "Where the money is.", body = Whereabouts,
+               headers(("X-Projection-Position" = i64)))),
+    security(("api_key" = ["viewer", "auditor", "operator", "admin"])))]
+pub async fn wallet_whereabouts(
+    read: Read<Viewing>,
+    State(gateway): State<Gateway>,
+    Path(id): Path<String>,
+    Query(query): Query<WhereaboutsQuery>,
+) -> Answer<Fresh<Whereabouts>> {
+    let id = wallet_id(&id)?;
+    let movements = query.movements.unwrap_or(MOVEMENTS_DEFAULT);
+    if movements > MOVEMENTS_MAX {
+        return Err(
+            Problem::new("invalid_query", "a query parameter is not as expected")
+                .field("movements", format!("0 to {MOVEMENTS_MAX} is expected")),
+        );
+    }
+    read.reach(&gateway, &[LEDGER, PAYMENTS, PAYOUTS, JOBS])
+        .await?;
+    let answer = whereabouts::whereabouts(&gateway.pool, id, movements).await?;
+    Ok(Fresh::of(answer, Into::into))
 }

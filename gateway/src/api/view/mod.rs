@@ -6,4 +6,5 @@ pub mod oversight;
 pub mod people;
 pub mod receipt;
 pub mod recognition;
+pub mod whereabouts;
 pub mod work;
