@@ -140,9 +140,13 @@ impl Stage {
             ReceiptState::Rewarded => match standing.payout {
                 None | Some((PayoutState::New, _)) => Self::Credited(reward),
                 Some((PayoutState::Held, attempt)) if attempt > 1 => Self::Retrying(reward),
-                Some((PayoutState::Held | PayoutState::Created | PayoutState::Sent, _)) => {
-                    Self::Sending(reward)
-                }
+                Some((
+                    PayoutState::Held
+                    | PayoutState::Created
+                    | PayoutState::Sent
+                    | PayoutState::Pending,
+                    _,
+                )) => Self::Sending(reward),
                 Some((PayoutState::Unknown, _)) => Self::Unknown(reward),
                 Some((PayoutState::InReview, _)) => Self::PayoutInReview(reward),
                 Some((PayoutState::Succeeded, _)) => Self::Paid(reward),

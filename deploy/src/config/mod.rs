@@ -4,6 +4,7 @@
 //! (secrets), from `.env` outside of production, and from the state folder of the local stack. All faults are reported at once.
 
 mod fault;
+mod money;
 mod rules;
 mod secret;
 pub mod settings;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 pub use fault::{Fault, Faults};
+pub use money::{MoneyConfig, PortmoneGatewayConfig, YookassaConfig};
 pub use secret::{EncryptionSecret, MASK, Secret};
 pub use show::{reference, show};
 pub use sources::{Source, Sources};
@@ -213,6 +215,8 @@ pub struct Config {
     pub telegram: TelegramConfig,
     /// Payouts.
     pub portmone: PortmoneConfig,
+    /// Payments in, limits and proof.
+    pub money: MoneyConfig,
     /// Reading.
     pub ocr: OcrConfig,
 }
@@ -313,6 +317,7 @@ impl Config {
                 key_path: values.path(&s::PORTMONE_KEY_PATH),
                 webhook_token: values.secret(&s::PORTMONE_WEBHOOK_TOKEN),
             },
+            money: MoneyConfig::from_values(values),
             ocr: OcrConfig {
                 languages: values.words(&s::OCR_LANGUAGES),
                 auto_accept: values.thousandths(&s::OCR_AUTO_ACCEPT_THRESHOLD),

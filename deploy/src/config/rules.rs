@@ -65,6 +65,14 @@ fn related(config: &Config, values: &Values, faults: &mut Vec<Fault>) {
     together(&s::TELEGRAM_WEBHOOK_URL, &s::TELEGRAM_WEBHOOK_SECRET);
     together(&s::PORTMONE_LOGIN, &s::PORTMONE_PASSWORD);
     together(&s::PORTMONE_PASSWORD, &s::PORTMONE_LOGIN);
+    together(&s::YOOKASSA_SHOP_ID, &s::YOOKASSA_SECRET_KEY);
+    together(
+        &s::YOOKASSA_PAYOUT_GATEWAY_ID,
+        &s::YOOKASSA_PAYOUT_SECRET_KEY,
+    );
+    together(&s::PORTMONE_GATEWAY_PAYEE_ID, &s::PORTMONE_GATEWAY_LOGIN);
+    together(&s::PORTMONE_GATEWAY_PAYEE_ID, &s::PORTMONE_GATEWAY_PASSWORD);
+    together(&s::PORTMONE_GATEWAY_PAYEE_ID, &s::PORTMONE_GATEWAY_KEY);
     together(&s::PORTMONE_CERT_PATH, &s::PORTMONE_KEY_PATH);
     together(&s::PORTMONE_KEY_PATH, &s::PORTMONE_CERT_PATH);
 
@@ -78,6 +86,7 @@ fn related(config: &Config, values: &Values, faults: &mut Vec<Fault>) {
     }
 
     portmone(config, values, faults);
+    money(config, values, faults);
     if config.ocr.manual_review > config.ocr.auto_accept {
         faults.push(Fault::of(
             &s::OCR_MANUAL_REVIEW_THRESHOLD,
@@ -127,15 +136,17 @@ fn portmone(config: &Config, values: &Values, faults: &mut Vec<Fault>) {
         }
     }
     // In prod `http` is refused for every host, below.
-    if config.app_env != AppEnv::Prod
-        && values
-            .text(&s::PORTMONE_URL)
-            .is_some_and(|url| is_http(&url) && !is_loopback(&url))
-    {
-        faults.push(Fault::of(
-            &s::PORTMONE_URL,
-            "must be https://; http:// is only for this machine",
-        ));
+    for setting in [&s::PORTMONE_URL, &s::PORTMONE_GATEWAY_URL, &s::YOOKASSA_URL] {
+        if config.app_env != AppEnv::Prod
+            && values
+                .text(setting)
+                .is_some_and(|url| is_http(&url) && !is_loopback(&url))
+        {
+            faults.push(Fault::of(
+                setting,
+                "must be https://; http:// is only for this machine",
+            ));
+        }
     }
     for setting in [&s::PORTMONE_CERT_PATH, &s::PORTMONE_KEY_PATH] {
         let Some(path) = values.path(setting) else {
@@ -150,6 +161,25 @@ fn portmone(config: &Config, values: &Values, faults: &mut Vec<Fault>) {
         faults.push(Fault::of(
             setting,
             format!("names {}, {why}", path.display()),
+        ));
+    }
+}
+
+/// Limits and addresses that cannot be read, and a test shop where real money is expected or the reverse.
+fn money(config: &Config, values: &Values, faults: &mut Vec<Fault>) {
+    if let Err(why) = super::money::limits(&values.text_or_empty(&s::KVIT_PAYOUT_DAILY_LIMITS)) {
+        faults.push(Fault::of(&s::KVIT_PAYOUT_DAILY_LIMITS, why));
+    }
+    if let Err(why) = super::money::networks(&values.text_or_empty(&s::KVIT_TRUSTED_PROXIES)) {
+        faults.push(Fault::of(&s::KVIT_TRUSTED_PROXIES, why));
+    }
+    let is_test_shop = values
+        .text(&s::YOOKASSA_SECRET_KEY)
+        .is_some_and(|key| key.starts_with("test_"));
+    if config.app_env == AppEnv::Prod && is_test_shop {
+        faults.push(Fault::of(
+            &s::YOOKASSA_SECRET_KEY,
+            "is a test shop's, whose payments are no money",
         ));
     }
 }
@@ -241,6 +271,9 @@ fn production(config: &Config, values: &Values, faults: &mut Vec<Fault>) {
         &s::TELEGRAM_API_URL,
         &s::TELEGRAM_WEBHOOK_URL,
         &s::PORTMONE_URL,
+        &s::PORTMONE_GATEWAY_URL,
+        &s::YOOKASSA_URL,
+        &s::YOOKASSA_RETURN_URL,
         &s::API_GATEWAY_URL,
         &s::KVIT_TERMS_URL,
     ] {

@@ -120,7 +120,7 @@ impl Setting {
     /// Whether the reader of photos has a use for it. The reader is native code that meets photos from strangers, so it
     /// gets no login that it does not need: no provider's, no bot's, not the database owner's.
     pub fn serves_reader(&self) -> bool {
-        let foreign = [TELEGRAM, PORTMONE, RESERVED].contains(&self.group);
+        let foreign = [TELEGRAM, PORTMONE, YOOKASSA, MONEY, RESERVED].contains(&self.group);
         !foreign && (!self.secret || self.need != Need::Optional)
     }
 }
@@ -164,6 +164,8 @@ const PLATFORM: &str = "Platform";
 const SERVICES: &str = "Services";
 const TELEGRAM: &str = "Telegram";
 const PORTMONE: &str = "Portmone";
+const YOOKASSA: &str = "YooKassa";
+const MONEY: &str = "Money";
 const READING: &str = "Reading receipts";
 const SEEING: &str = "Seeing what happens";
 const RESERVED: &str = "Reserved";
@@ -267,6 +269,39 @@ settings! {
     PORTMONE_WEBHOOK_TOKEN = Setting::secret(PORTMONE, "PORTMONE_WEBHOOK_TOKEN", Kind::Text,
         "The word in the provider's notifications; at least 16 characters. `kvit up` makes one.");
 
+    PORTMONE_GATEWAY_URL = Setting::new(PORTMONE, "PORTMONE_GATEWAY_URL", HTTP, Some("https://www.portmone.com.ua/gateway/"),
+        "The payment gateway, for card payments in hryvnia: `https`, or `http` for a simulator on this machine.");
+    PORTMONE_GATEWAY_PAYEE_ID = Setting::new(PORTMONE, "PORTMONE_GATEWAY_PAYEE_ID", Kind::Text, None,
+        "Our number as payee at the payment gateway. Not given: nobody pays in through Portmone.");
+    PORTMONE_GATEWAY_LOGIN = Setting::secret(PORTMONE, "PORTMONE_GATEWAY_LOGIN", Kind::Text,
+        "Login at the payment gateway.");
+    PORTMONE_GATEWAY_PASSWORD = Setting::secret(PORTMONE, "PORTMONE_GATEWAY_PASSWORD", Kind::Text,
+        "Password at the payment gateway.");
+    PORTMONE_GATEWAY_KEY = Setting::secret(PORTMONE, "PORTMONE_GATEWAY_KEY", Kind::Text,
+        "The key that signs payment links.");
+
+    YOOKASSA_URL = Setting::new(YOOKASSA, "YOOKASSA_URL", HTTP, Some("https://api.yookassa.ru/v3"),
+        "The API's address: `https`, or `http` for a simulator on this machine.");
+    YOOKASSA_SHOP_ID = Setting::new(YOOKASSA, "YOOKASSA_SHOP_ID", Kind::Text, None,
+        "The shop that takes payments. Not given: nobody pays in through YooKassa.");
+    YOOKASSA_SECRET_KEY = Setting::secret(YOOKASSA, "YOOKASSA_SECRET_KEY", Kind::Text,
+        "The shop's key. One that begins with `test_` belongs to a test shop, which `prod` refuses.");
+    YOOKASSA_RETURN_URL = Setting::new(YOOKASSA, "YOOKASSA_RETURN_URL", HTTP, None,
+        "Where a payer's browser comes back to. Not given: the gateway's page `/return` at API_GATEWAY_URL.");
+    YOOKASSA_PAYOUT_GATEWAY_ID = Setting::new(YOOKASSA, "YOOKASSA_PAYOUT_GATEWAY_ID", Kind::Text, None,
+        "The payout gateway, which has a login of its own. Not given: nothing is paid out through YooKassa.");
+    YOOKASSA_PAYOUT_SECRET_KEY = Setting::secret(YOOKASSA, "YOOKASSA_PAYOUT_SECRET_KEY", Kind::Text,
+        "The payout gateway's key.");
+    YOOKASSA_SOURCES = Setting::new(YOOKASSA, "YOOKASSA_SOURCES", Kind::Choice(&["official", "any"]), Some("official"),
+        "From where notifications are taken: the provider's published addresses, or anywhere. Either way none is believed before the provider was asked.");
+
+    KVIT_PAYOUT_DAILY_LIMITS = Setting::new(MONEY, "KVIT_PAYOUT_DAILY_LIMITS", Kind::Text, None,
+        "What may be paid out through a provider in a day, as in `portmone:50000.00 UAH, yookassa:100000.00 RUB`. What is above waits, visibly, for the next day.");
+    KVIT_TRUSTED_PROXIES = Setting::new(MONEY, "KVIT_TRUSTED_PROXIES", Kind::Text, None,
+        "IP addresses or networks, with commas, of our own proxies: only theirs is an `X-Forwarded-For` that tells where a notification came from.");
+    KVIT_CHECKPOINT_KEY = Setting::secret(MONEY, "KVIT_CHECKPOINT_KEY", Kind::Key,
+        "The seed of the key that signs checkpoints of the history. Not given: none are made on a schedule. `kvit up` makes one.");
+
     OCR_LANGUAGES = Setting::new(READING, "OCR_LANGUAGES", Kind::Languages, Some("ukr+rus+eng"),
         "Languages of the reader, by tesseract's names.");
     OCR_AUTO_ACCEPT_THRESHOLD = Setting::new(READING, "OCR_AUTO_ACCEPT_THRESHOLD", Kind::Thousandths { min: 0, max: 1_000 }, Some("0.8"),
@@ -287,16 +322,6 @@ settings! {
         "Error reports. Checked, not used yet.");
     SENTRY_TRACES_SAMPLE_RATE = Setting::new(RESERVED, "SENTRY_TRACES_SAMPLE_RATE", Kind::Thousandths { min: 0, max: 1_000 }, Some("0.1"),
         "Share of traces in error reports. Checked, not used yet.");
-    YOOKASSA_SHOP_ID = Setting::new(RESERVED, "YOOKASSA_SHOP_ID", Kind::Text, None,
-        "Payments in. Not used yet.");
-    YOOKASSA_SECRET_KEY = Setting::secret(RESERVED, "YOOKASSA_SECRET_KEY", Kind::Text,
-        "Payments in. Not used yet.");
-    YOOKASSA_RETURN_URL = Setting::new(RESERVED, "YOOKASSA_RETURN_URL", HTTP, None,
-        "Payments in. Checked, not used yet.");
-    YOOKASSA_PAYOUT_GATEWAY_ID = Setting::new(RESERVED, "YOOKASSA_PAYOUT_GATEWAY_ID", Kind::Text, None,
-        "Payouts. Not used yet.");
-    YOOKASSA_PAYOUT_SECRET_KEY = Setting::secret(RESERVED, "YOOKASSA_PAYOUT_SECRET_KEY", Kind::Text,
-        "Payouts. Not used yet.");
     TURBOSMS_TOKEN = Setting::secret(RESERVED, "TURBOSMS_TOKEN", Kind::Text,
         "Text messages. Not used yet.");
     TURBOSMS_SENDER = Setting::new(RESERVED, "TURBOSMS_SENDER", Kind::Text, None,

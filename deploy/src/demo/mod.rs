@@ -4,6 +4,7 @@
 //! simulated Telegram, and looks at the outcome in the log, the read models and the simulated provider's books. It ends
 //! well only if every receipt came to what was expected and the books agree.
 
+mod money;
 mod outcome;
 mod shopper;
 mod summary;
@@ -180,7 +181,7 @@ async fn crowd(
 ) -> Result<bool, DemoError> {
     let sandbox = running.sandbox.as_ref().ok_or(DemoError::Stopped)?;
     let client = SandboxClient::new(sandbox.base_url.clone())?;
-    let parts = Parts::open(config, stack.endpoints(), "demo").await?;
+    let parts = Arc::new(Parts::open(&sandbox.apply_to(config), stack.endpoints(), "demo").await?);
     roles::seed::default_campaign(&parts.app).await?;
     let now = wall_clock();
     // Another run is another crowd with other receipts: everything is derived from the second in which it starts.
@@ -216,13 +217,18 @@ async fn crowd(
         outcome.settle(&parts).await?;
         progress.settled(outcome);
     }
+    progress.say(format_args!("money in and out"));
+    let scenes = match crowd.first() {
+        Some(shopper) => money::play(&parts, config, sandbox, shopper, run).await?,
+        None => Vec::new(),
+    };
     watch::nothing_under_way(&parts).await?;
     progress.finish();
     summary::tell(
         &parts,
         &client,
         running,
-        &outcomes,
+        (&outcomes, &scenes),
         summary::Times {
             started,
             services,

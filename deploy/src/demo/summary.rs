@@ -12,6 +12,7 @@ use kvit_domain::money::{Currency, Money};
 use kvit_domain::rules::kyiv_day;
 use kvit_projections::queries::{daily, ledger, projection, wait_for};
 
+use super::money::Scene;
 use super::outcome::{Outcome, Stages};
 use super::{DemoError, wall_clock};
 use crate::roles::Running;
@@ -37,7 +38,7 @@ pub async fn tell(
     parts: &Parts,
     client: &SandboxClient,
     running: &Running,
-    outcomes: &[Outcome],
+    (outcomes, scenes): (&[Outcome], &[Scene]),
     times: Times,
 ) -> Result<bool, DemoError> {
     let worked = times.started.elapsed();
@@ -51,6 +52,7 @@ pub async fn tell(
     wait_for(&parts.pool, &all, head, Duration::from_secs(30)).await?;
     let mut out = String::new();
     let as_expected = receipts(&mut out, outcomes);
+    let dealt = money(&mut out, scenes);
     wallets(&mut out, parts, outcomes).await?;
     let messages = one_message_each(&mut out, client, outcomes).await?;
     let balanced = trial_balance(&mut out, parts).await?;
@@ -73,7 +75,7 @@ pub async fn tell(
         "API          http://{0}/docs while the platform runs (`kvit demo --stay` or `kvit up --sandbox`)\n",
         running.gateway
     ));
-    let good = as_expected && balanced && agree && intact && messages;
+    let good = as_expected && dealt && balanced && agree && intact && messages;
     out.push_str(if good {
         "\nEverything came as expected.\n"
     } else {
@@ -110,6 +112,14 @@ fn receipts(out: &mut String, outcomes: &[Outcome]) -> bool {
         out.push('\n');
     }
     outcomes.iter().all(Outcome::is_expected)
+}
+
+fn money(out: &mut String, scenes: &[Scene]) -> bool {
+    out.push_str("\nMoney\n");
+    for scene in scenes {
+        out.push_str(&format!(" {} {}\n", mark(scene.good), scene.line));
+    }
+    !scenes.is_empty() && scenes.iter().all(|scene| scene.good)
 }
 
 async fn wallets(out: &mut String, parts: &Parts, outcomes: &[Outcome]) -> Result<(), DemoError> {

@@ -6,17 +6,19 @@
 mod checks;
 mod dead;
 mod gauges;
-mod hints;
+pub mod money;
 pub mod parts;
 mod photos;
 mod provider;
 mod reader;
 mod retention;
 mod sandbox;
+mod schedule;
 pub mod seed;
 mod sweeper;
 mod tasks;
 mod traced;
+mod yookassa;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -192,7 +194,7 @@ pub async fn run_all(platform: Platform<'_>) -> Result<(), RoleError> {
         ));
         if let Some(sandbox) = &running.sandbox {
             ui::note(format_args!(
-                "simulated Telegram and Portmone: {}",
+                "simulated Telegram, Portmone and YooKassa: {}",
                 sandbox.base_url
             ));
         }
@@ -233,6 +235,10 @@ pub async fn run_all_and_tell(
     }
     let listener = listen(&config).await?;
     let gateway = address(&listener)?;
+    if let Some((running, _)) = &simulated {
+        let token = config.portmone.webhook_token.as_ref();
+        sandbox::point_notifications(running, gateway, token).await;
+    }
     let mut tasks = Tasks::new();
     tasks::relay(&mut tasks, &parts, &shutdown);
     tasks::projector(&mut tasks, &parts, &shutdown);

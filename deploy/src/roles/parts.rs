@@ -10,19 +10,20 @@ use kvit_adapters::postgres::{
 };
 use kvit_adapters::s3::{S3Objects, S3Settings};
 use kvit_adapters::vault::{MasterKeys, PgVault};
-use kvit_commands::app::{App, AppParts, Settings};
+use kvit_commands::app::{App, AppParts, PaymentSettings, Settings};
 use kvit_commands::executor::{Executor, Limits};
 use kvit_commands::ports::lease::Lease;
 use kvit_commands::ports::log::EventLog;
 use kvit_commands::ports::objects::ObjectStore;
 use kvit_commands::ports::time::System;
 use kvit_commands::ports::vault::Vault;
+use kvit_domain::ledger::ProviderName;
 use kvit_domain::recognition::Confidence;
 use kvit_domain::rules::Thresholds;
 use sqlx::PgPool;
 
 use super::photos::Photos;
-use crate::config::Config;
+use crate::config::{AppEnv, Config};
 use crate::stack::Endpoints;
 use crate::ui;
 
@@ -148,6 +149,8 @@ impl Parts {
             limiter: Arc::new(PgRateLimiter::new(pool.clone())),
             settings: Settings {
                 thresholds: thresholds(config),
+                payout_budgets: config.money.payout_limits.clone(),
+                payments: payments(config),
                 ..Settings::default_campaign()
             },
         });
@@ -169,6 +172,32 @@ fn thresholds(config: &Config) -> Thresholds {
     Thresholds {
         automatic: Confidence::from_thousandths(config.ocr.auto_accept),
         readable: Confidence::from_thousandths(config.ocr.manual_review),
+    }
+}
+
+/// Through whom people can pay in, and where they come back to.
+fn payments(config: &Config) -> PaymentSettings {
+    let money = &config.money;
+    let mut providers = Vec::new();
+    if money.portmone_gateway.payee_id.is_some() {
+        providers.push(ProviderName::Portmone);
+    }
+    if money.yookassa.shop_id.is_some() {
+        providers.push(ProviderName::Yookassa);
+    }
+    let own = || {
+        let base = config
+            .http
+            .public_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{}:{}", config.http.bind, config.http.port));
+        format!("{}/return", base.trim_end_matches('/'))
+    };
+    PaymentSettings {
+        providers,
+        test: config.app_env != AppEnv::Prod,
+        return_url: money.yookassa.return_url.clone().unwrap_or_else(own),
+        ..PaymentSettings::default()
     }
 }
 

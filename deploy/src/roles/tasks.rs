@@ -3,30 +3,35 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kvit_adapters::audit::CheckpointKey;
 use kvit_adapters::keys::PgApiKeys;
 use kvit_adapters::nats::{Consumer, ConsumerOptions, DeadLetters, Relay, RelayOptions, Shutdown};
 use kvit_adapters::notifications::PgNotificationInbox;
+use kvit_adapters::portmone::{acknowledgement, parse_notification};
 use kvit_adapters::telegram::{
     PgCallbackTokens, PgDialogues, PgMessageBoard, PgUpdateInbox, TelegramSender, connect,
 };
+use kvit_adapters::yookassa::is_yookassa_address;
 use kvit_bot::{Access, Bot, BotConfig, BotDeps, Mode, Notices, webhook_router};
-use kvit_commands::policies::{
-    Deciding, PayingOut, PayoutWorker, PayoutWorkerOptions, Reading, Rewarding,
-};
+use kvit_commands::policies::{Deciding, PayingOut, Reading, Rewarding, Transferring};
 use kvit_commands::ports::bus::EventHandler;
 use kvit_commands::ports::log::EventLog;
 use kvit_commands::ports::time::System;
-use kvit_gateway::GatewayParts;
+use kvit_gateway::helpers::WebhookAnswer;
+use kvit_gateway::sources::SourceList;
+use kvit_gateway::{GatewayParts, Helpers};
 use kvit_ocr::EngineConfig;
 use kvit_projections::Projector;
 use teloxide::dispatching::dialogue::Storage as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::money::{self, Asker, Money};
 use super::parts::Parts;
 use super::reader::Readers;
+use super::schedule::{self, Schedule};
 use super::traced::Traced;
-use super::{RoleError, Tasks, checks, gauges, hints, provider, retention, sweeper};
+use super::{RoleError, Tasks, checks, gauges, retention, sweeper};
 use crate::config::Config;
 use crate::shutdown::ShutdownToken;
 use crate::telemetry::Telemetry;
@@ -98,24 +103,35 @@ pub fn worker(
         Arc::new(Deciding::new(app.clone())),
         Arc::new(Rewarding::new(app.clone())),
         Arc::new(PayingOut::new(app.clone())),
+        Arc::new(Transferring::new(app.clone())),
         Arc::new(Notices::new(app.clone(), board, tokens)),
     ];
-    match provider::portmone(config)? {
-        Some(provider) => {
-            let worker = Arc::new(PayoutWorker::new(
-                app.clone(),
-                provider,
-                payout_options(config),
-            ));
-            let (parts, hinted, token) = (Arc::clone(parts), Arc::clone(&worker), shutdown.clone());
-            tasks.spawn(async move {
-                hints::run(parts, hinted, token).await;
-                Ok(())
-            });
-            handlers.push(worker);
-        }
-        None => tracing::warn!("Portmone is not configured: payouts wait"),
+    let money = Money::build(parts, config)?;
+    if money.payouts.is_empty() {
+        tracing::warn!("no provider of payouts is configured: payouts wait");
     }
+    for worker in money.payouts.into_values() {
+        handlers.push(worker);
+    }
+    for worker in money.payments.into_values() {
+        handlers.push(worker);
+    }
+    for following in money.following {
+        let token = shutdown.clone();
+        tasks.spawn(async move {
+            money::follow(following, token).await;
+            Ok(())
+        });
+    }
+    let plan = Schedule {
+        reconciling: money.reconciling,
+        checkpoint_key: checkpoint_key(config)?,
+    };
+    let (keeping, token) = (Arc::clone(parts), shutdown.clone());
+    tasks.spawn(async move {
+        schedule::run(keeping, plan, token).await;
+        Ok(())
+    });
     for handler in handlers {
         consume(tasks, parts, handler, ConsumerOptions::default(), shutdown);
     }
@@ -132,23 +148,15 @@ pub fn worker(
     Ok(())
 }
 
-/// Pauses of the payout worker. A simulated provider on this machine is asked again sooner.
-fn payout_options(config: &Config) -> PayoutWorkerOptions {
-    let repay_created = config.portmone.repay_created_bill;
-    let usual = PayoutWorkerOptions {
-        repay_created,
-        ..PayoutWorkerOptions::default()
-    };
-    if config.portmone.url.starts_with("http://") {
-        PayoutWorkerOptions {
-            retry_pause: chrono::TimeDelta::seconds(1),
-            call_max: chrono::TimeDelta::seconds(45),
-            ask_pause_min: Duration::from_millis(500),
-            ..usual
-        }
-    } else {
-        usual
-    }
+/// The key of checkpoints.
+fn checkpoint_key(config: &Config) -> Result<Option<CheckpointKey>, RoleError> {
+    let seed = config.money.checkpoint_key.as_ref();
+    seed.map(|seed| CheckpointKey::from_seed(seed.expose()))
+        .transpose()
+        .map_err(|error| RoleError::Unusable {
+            setting: "KVIT_CHECKPOINT_KEY",
+            why: error.to_string(),
+        })
 }
 
 /// Reads photos.
@@ -324,6 +332,7 @@ pub fn gateway(
     let secret = |secret: &Option<crate::config::Secret>| {
         secret.as_ref().map(|secret| secret.expose().to_owned())
     };
+    let money = Money::build(parts, config)?;
     let router = kvit_gateway::router(GatewayParts {
         app: parts.app.clone(),
         pool: parts.pool.clone(),
@@ -342,7 +351,14 @@ pub fn gateway(
             bootstrap_key: secret(&config.http.bootstrap_api_key),
             portmone_webhook_token: secret(&config.portmone.webhook_token),
             metrics_need_key: config.http.metrics_need_key,
+            yookassa_sources: yookassa_sources(config),
+            trusted_proxies: config.money.trusted_proxies.clone(),
             ..kvit_gateway::Settings::default()
+        },
+        helpers: Helpers {
+            payment_asker: Some(Arc::new(Asker(money.payments, Arc::clone(parts)))),
+            reconciling: money.reconciling,
+            portmone_answer: Some(Arc::new(portmone_answer)),
         },
         extra,
     });
@@ -362,4 +378,26 @@ pub fn gateway(
             .map_err(|_| RoleError::Ended("gateway"))
     });
     Ok(())
+}
+
+/// From where YooKassa's notifications are taken.
+fn yookassa_sources(config: &Config) -> SourceList {
+    let settings = &config.money.yookassa;
+    if settings.shop_id.is_none() && settings.gateway_id.is_none() {
+        SourceList::Closed
+    } else if settings.official_sources_only {
+        SourceList::Only(Arc::new(is_yookassa_address))
+    } else {
+        SourceList::Anyone
+    }
+}
+
+/// What Portmone wants to read after a notification.
+fn portmone_answer(content_type: &str, body: &[u8], record: &str) -> Option<WebhookAnswer> {
+    let notification = parse_notification(content_type, body).ok()?;
+    let answer = acknowledgement(&notification, record);
+    Some(WebhookAnswer {
+        content_type: answer.content_type,
+        body: answer.body,
+    })
 }

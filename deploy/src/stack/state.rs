@@ -12,13 +12,14 @@ use rand::TryRngCore;
 use super::error::StackError;
 
 /// The generated secrets and how many random bytes each has. All are written as hexadecimal digits.
-const GENERATED: [(&str, usize); 7] = [
+const GENERATED: [(&str, usize); 8] = [
     ("ENCRYPTION_SECRET", 32),
     ("KVIT_BOOTSTRAP_API_KEY", 32),
     ("STORAGE_ACCESS_KEY", 10),
     ("STORAGE_SECRET_KEY", 32),
     ("TELEGRAM_WEBHOOK_SECRET", 24),
     ("PORTMONE_WEBHOOK_TOKEN", 24),
+    ("KVIT_CHECKPOINT_KEY", 32),
     (BUS_TOKEN, 32),
 ];
 /// The word that the private bus asks for. Not a setting: a given bus has its login in NATS_URL.

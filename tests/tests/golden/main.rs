@@ -12,6 +12,8 @@
     reason = "tests"
 )]
 
+mod money;
+
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::Path;
@@ -26,7 +28,7 @@ use kvit_domain::job::{Job, JobEvent};
 use kvit_domain::ledger::{Account, ProviderName, Transaction, TransactionKind};
 use kvit_domain::matching::{MatchKind, Product, ProductMatch};
 use kvit_domain::money::{Currency, Money};
-use kvit_domain::payout::{Payout, PayoutEvent};
+use kvit_domain::payout::{Payout, PayoutEvent, PayoutMethod};
 use kvit_domain::phone::Operator;
 use kvit_domain::quantity::Quantity;
 use kvit_domain::quota::{Quota, QuotaEvent};
@@ -457,9 +459,10 @@ fn payout_events_stay_readable() {
                 wallet_id: wallet_id(),
                 amount: uah(100),
                 destination: sealed("ZGVzdGluYXRpb24"),
-                operator: Operator::Kyivstar,
+                operator: Some(Operator::Kyivstar),
                 provider: ProviderName::Portmone,
                 receipt_id: Some(receipt_id()),
+                method: PayoutMethod::MobileTopUp,
             },
             E::FundsHeld { hold_id: hold_id() },
             E::PayoutCreated {
@@ -471,6 +474,15 @@ fn payout_events_stay_readable() {
                 sender: Uuid::from_u128(0x1234_5678_9abc),
                 at: at(13),
             },
+            E::BudgetTaken { day: day() },
+            E::PayoutPostponed {
+                reason: "daily_budget".to_owned(),
+                until: Some(at(22)),
+            },
+            E::PayoutPending {
+                attempt: 1,
+                provider_id: Some("po-2f1e0d3c".to_owned()),
+            },
             E::PayoutUnknown {
                 attempt: 1,
                 reason: "the connection broke".to_owned(),
@@ -478,6 +490,7 @@ fn payout_events_stay_readable() {
             E::PayoutSucceeded {
                 bill_id: "700012345".to_owned(),
                 paid_at: Some(local(14)),
+                provider_id: None,
             },
             E::PayoutFailed {
                 attempt: 1,
