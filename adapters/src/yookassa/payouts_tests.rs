@@ -82,16 +82,12 @@ fn what_cannot_be_paid_here_is_refused_before_anybody_is_asked() {
     ] {
         assert_eq!(fault(PayoutOrder { amount, ..sbp() }), Some(refused(code)));
     }
-    for operation in ["", "a b", &"x".repeat(63)] {
-        let operation_id = operation.to_owned();
-        let expected = (!operation.is_empty()).then(|| refused("local.key"));
-        assert_eq!(
-            fault(PayoutOrder {
-                operation_id,
-                ..sbp()
-            }),
-            expected
-        );
+    for operation_id in ["a b".to_owned(), "x".repeat(63)] {
+        let order = PayoutOrder {
+            operation_id,
+            ..sbp()
+        };
+        assert_eq!(fault(order), Some(refused("local.key")));
     }
 }
 
