@@ -23,7 +23,7 @@ async fn a_page_whose_transaction_is_dropped_is_folded_again_and_counts_once() {
     // The same page again in a transaction that never commits: a process that was killed.
     let mut transaction = world.pool.begin().await.unwrap();
     sqlx::query(&format!(
-        "TRUNCATE {schema}.wallets, {schema}.holds, {schema}.statement, {schema}.transactions, {schema}.accounts"
+        "TRUNCATE {schema}.wallets, {schema}.holds, {schema}.statement, {schema}.transactions, {schema}.accounts, {schema}.entries"
     ))
     .execute(&mut *transaction)
     .await

@@ -12,13 +12,18 @@
     reason = "tests"
 )]
 
+mod books;
 mod daily;
 mod exactly_once;
 mod faults;
 mod ledger;
 mod models;
+mod money;
+mod oversight;
+mod payments;
 mod rebuilds;
 mod replays;
 mod speed;
 mod waits;
+mod whereabouts;
 mod world;

@@ -36,6 +36,7 @@ struct Stored {
     aggregate_id: String,
     sequence: i64,
     event_type: String,
+    event_version: String,
     payload: String,
     metadata: String,
     at: DateTime<Utc>,
@@ -162,6 +163,23 @@ impl World {
         event_type: &str,
         payload: &Value,
     ) {
+        self.push_version(
+            aggregate_type,
+            aggregate_id,
+            actor,
+            (event_type, "1"),
+            payload,
+        );
+    }
+
+    fn push_version(
+        &mut self,
+        aggregate_type: &str,
+        aggregate_id: &str,
+        actor: &str,
+        (event_type, event_version): (&str, &str),
+        payload: &Value,
+    ) {
         let sequence = self
             .sequences
             .entry((aggregate_type.into(), aggregate_id.into()))
@@ -172,6 +190,7 @@ impl World {
             aggregate_id: aggregate_id.into(),
             sequence: *sequence,
             event_type: event_type.into(),
+            event_version: event_version.into(),
             payload: payload.to_string(),
             metadata: json!({ "actor": actor }).to_string(),
             at: self.clock,
@@ -196,11 +215,11 @@ impl World {
         };
         for event in events {
             let payload = serde_json::to_value(&event).unwrap();
-            self.push(
+            self.push_version(
                 A::TYPE,
                 &id.to_string(),
                 actor,
-                &event.event_type(),
+                (&event.event_type(), &event.event_version()),
                 &payload,
             );
             state.apply(event);
@@ -221,11 +240,11 @@ impl World {
             sqlx::query(
                 "INSERT INTO events (position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
                                      payload, metadata, recorded_at, hash)
-                 SELECT n.position, n.event_id, n.atype, n.aid, n.sequence, n.etype, '1', n.payload::json,
+                 SELECT n.position, n.event_id, n.atype, n.aid, n.sequence, n.etype, n.version, n.payload::json,
                         n.metadata::json, n.at, sha256('')
                    FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-                               $8::text[], $9::timestamptz[])
-                     AS n (position, event_id, atype, aid, sequence, etype, payload, metadata, at)",
+                               $8::text[], $9::timestamptz[], $10::text[])
+                     AS n (position, event_id, atype, aid, sequence, etype, payload, metadata, at, version)",
             )
             .bind(&positions)
             .bind(ids)
@@ -236,6 +255,7 @@ impl World {
             .bind(column!(payload))
             .bind(column!(metadata))
             .bind(column!(at))
+            .bind(column!(event_version))
             .execute(&self.owner)
             .await
             .unwrap();
@@ -259,7 +279,7 @@ impl World {
         .unwrap()
     }
 
-    fn number(&mut self) -> String {
+    pub fn number(&mut self) -> String {
         self.made += 1;
         self.made.to_string()
     }
