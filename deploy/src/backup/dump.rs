@@ -39,7 +39,8 @@ pub async fn run(args: &BackupArgs) -> Result<ExitCode, BackupError> {
     let url = database.owner_url.as_ref().or(database.url.as_ref());
     let url = url.map(|url| url.expose()).unwrap_or_default();
     let taken_at = System.now();
-    let path = place(&args.out, taken_at)?;
+    // Programs of Postgres run in a folder of their own.
+    let path = std::path::absolute(place(&args.out, taken_at)?)?;
     let shutdown = shutdown::on_signals()?;
     let manifest = tokio::select! {
         made = make(url, &path, taken_at) => made?,

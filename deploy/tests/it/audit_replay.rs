@@ -111,7 +111,7 @@ async fn at_an_earlier_point_the_books_of_then_are_printed_and_compared() {
     let schema = books.schema().await;
     books
         .tamper(&format!(
-            "UPDATE {schema}.statement SET balance_minor = balance_minor + 1 WHERE entry_no = 1"
+            "UPDATE {schema}.statement SET balance_minor = balance_minor + 1"
         ))
         .await;
     let arguments = ["replay", "--until-position", &then.to_string()];

@@ -18,7 +18,6 @@ use kvit_domain::ledger::{Account, Leg, ProviderName, Side, Transaction, Transac
 use kvit_domain::money::{Currency, Money};
 use kvit_domain::wallet::{Wallet, WalletCommand};
 use kvit_projections::Projector;
-use kvit_projections::export::balances::Balances;
 use kvit_projections::queries::ledger;
 use kvit_testkit::TestDb;
 use serde_json::value::RawValue;
@@ -351,14 +350,6 @@ impl Books {
             .args(arguments);
         command
     }
-}
-
-/// Debits less credits of everything, out of the log.
-pub fn nets(balances: &Balances) -> BTreeMap<(Account, Currency), i128> {
-    balances
-        .iter()
-        .map(|(account, currency, sums)| ((account, currency), sums.net()))
-        .collect()
 }
 
 /// Runs a command; gives its status and both outputs.

@@ -207,9 +207,10 @@ impl Snapshot {
             return Ok((Vec::new(), String::new()));
         };
         let sql = format!(
-            "SELECT CASE WHEN account LIKE 'wallet:%' THEN 'wallets' ELSE account END, currency::text,
-                    sum(debit_minor)::text, sum(credit_minor)::text
-               FROM {schema}.accounts GROUP BY 1, 2 ORDER BY 1 COLLATE \"C\", 2 COLLATE \"C\""
+            "SELECT name, currency, sum(debit_minor)::text, sum(credit_minor)::text
+               FROM (SELECT CASE WHEN account LIKE 'wallet:%' THEN 'wallets' ELSE account END AS name,
+                            currency, debit_minor, credit_minor FROM {schema}.accounts) lines
+              GROUP BY name, currency ORDER BY name COLLATE \"C\", currency COLLATE \"C\""
         );
         let mut balances = Vec::new();
         for row in sqlx::query(&sql).fetch_all(&mut *self.transaction).await? {
