@@ -237,7 +237,7 @@ impl Trace {
             at: link.position,
             findings: findings.collect(),
             explains: between.map(|(at, ..)| *at).chain([link.position]).collect(),
-            shift: original.saturating_add(1) - link.position,
+            shift: original.saturating_add(1).saturating_sub(link.position),
         })
     }
 

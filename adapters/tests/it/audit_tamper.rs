@@ -511,6 +511,28 @@ async fn checkpoints_that_are_changed_missing_or_without_a_key_are_told() {
 }
 
 #[tokio::test]
+async fn a_gap_in_a_stream_is_named_although_everything_is_signed() {
+    let mut world = World::sealed().await;
+    world
+        .tamper("UPDATE events SET sequence = 99 WHERE position = 19; SELECT pg_temp.rechain(19); DELETE FROM checkpoints")
+        .await;
+    world.seal().await;
+    let report = world.verify().await;
+    assert_eq!(
+        (report.verdict, kinds(&report)),
+        (Verdict::Tampered, vec![Kind::Sequence])
+    );
+    let found = the(&report, Kind::Sequence);
+    assert_eq!(found.position, Some(19));
+    assert!(
+        found
+            .detail
+            .contains("number 99 of stream receipt/r, after number 4"),
+        "{found}"
+    );
+}
+
+#[tokio::test]
 async fn a_line_of_checkpoints_that_was_made_twice_is_found_by_who_kept_one() {
     let mut world = World::sealed().await;
     let kept = world.checkpoints[1].clone();

@@ -110,7 +110,7 @@ impl Chain {
             self.tell(Kind::Inserted, &event, words);
         } else if position <= last {
             self.late(event);
-        } else if position == last + 1 {
+        } else if position == last.saturating_add(1) {
             let fits = self.fits(&event, &last_hash);
             self.guess = if fits {
                 None
@@ -128,7 +128,7 @@ impl Chain {
             }
         } else {
             let hole = Hole {
-                from: last + 1,
+                from: last.saturating_add(1),
                 to: position - 1,
                 before: last_hash,
             };
@@ -231,7 +231,8 @@ impl Chain {
             |previous: &Hash, position: i64| event.hash_behind(previous, position) == Some(stored);
         // Behind an earlier line: those between were put in.
         let earlier = self.passed.iter().rev().skip(1);
-        let mut behind = earlier.filter(|passed| is_right(&passed.hash, passed.original + 1));
+        let mut behind =
+            earlier.filter(|passed| is_right(&passed.hash, passed.original.saturating_add(1)));
         if let Some(behind) = behind.next() {
             let between = || {
                 let later = |passed: &&Passed| passed.position > behind.position;
@@ -249,7 +250,10 @@ impl Chain {
                     .map(|passed| passed.position)
                     .chain([event.position])
                     .collect(),
-                offset: behind.original + 1 - event.position,
+                offset: behind
+                    .original
+                    .saturating_add(1)
+                    .saturating_sub(event.position),
             });
         }
         // Right behind the line before, but under a higher number: lines before that one were taken out.

@@ -3,7 +3,7 @@
 use kvit_verify::{Kind, Options, verify_bundle};
 use serde_json::{Value, json};
 
-use crate::support::{Bundle, accused, key, kinds};
+use crate::support::{Bundle, accused, key, kinds, rechain, seal};
 
 #[test]
 fn books_that_do_not_add_up_are_named() {
@@ -146,4 +146,87 @@ fn what_was_kept_outside_finds_an_end_that_was_cut_off_with_its_checkpoints() {
     let forged = bundle.checkpoints[0].replace("\"made_at\":\"2026", "\"made_at\":\"2025");
     let report = check(&Bundle::new(), &outside(&[forged]));
     assert_eq!(report.exit_code(), 1, "{report}");
+}
+
+/// The operator holds the key. A signature under a history that cannot be does not make it right.
+#[test]
+fn a_signature_does_not_hide_what_cannot_be() {
+    let mut bundle = Bundle::new();
+    seal(&mut bundle, |_| {});
+    assert_eq!(
+        bundle.written().exit_code(),
+        0,
+        "the helper signs as the operator does"
+    );
+
+    type Forge = fn(&mut Bundle);
+    let cases: [(Forge, Kind); 4] = [
+        (
+            |bundle| bundle.events[7]["sequence"] = json!(99),
+            Kind::Sequence,
+        ),
+        (
+            |bundle| {
+                let before = bundle.events[6]["recorded_at"].clone();
+                bundle.events[7]["recorded_at"] = before;
+            },
+            Kind::Time,
+        ),
+        (
+            |bundle| {
+                let payload = payload_with_one_leg(&bundle.events[8]);
+                bundle.events[8]["payload"] = json!(payload);
+            },
+            Kind::Booking,
+        ),
+        (
+            |bundle| {
+                let payload = bundle.events[8]["payload"]
+                    .as_str()
+                    .unwrap()
+                    .replace("109,", "908,");
+                bundle.events[8]["payload"] = json!(payload);
+            },
+            Kind::Totals,
+        ),
+    ];
+    for (forge, kind) in cases {
+        let mut bundle = Bundle::new();
+        forge(&mut bundle);
+        rechain(&mut bundle.events, 0);
+        seal(&mut bundle, |_| {});
+        let report = bundle.written();
+        assert_eq!(report.exit_code(), 1, "{report}");
+        let found = kinds(&report);
+        let strangers = found
+            .iter()
+            .filter(|found| **found != kind && **found != Kind::Totals);
+        assert!(found.contains(&kind) && strangers.count() == 0, "{report}");
+    }
+
+    type Say = fn(&mut Value);
+    let sayings: [(Say, Kind); 6] = [
+        (
+            |body| body["totals"][0]["debits"] = json!("1"),
+            Kind::Totals,
+        ),
+        (|body| body["accounts"] = json!([]), Kind::Totals),
+        (
+            |body| body["wallets"][0]["credits"] = json!("1"),
+            Kind::Totals,
+        ),
+        (|body| body["previous"] = Value::Null, Kind::Checkpoint),
+        (|body| body["events"] = json!(7), Kind::Checkpoint),
+        (
+            |body| body["recorded_at"] = json!("2026-11-20T00:00:00.000000Z"),
+            Kind::Rewritten,
+        ),
+    ];
+    for (say, kind) in sayings {
+        let mut bundle = Bundle::new();
+        seal(&mut bundle, say);
+        let report = bundle.written();
+        assert_eq!(report.exit_code(), 1, "{report}");
+        assert!(kinds(&report).contains(&kind), "{report}");
+    }
 }
