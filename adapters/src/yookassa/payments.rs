@@ -140,6 +140,25 @@ impl YookassaPayments {
         Url::parse(url).is_ok_and(|url| check_address(&url, plain).is_ok())
     }
 
+    /// A refusal is believed only when the list agrees: should the refund be there after all, money has gone back, and the hold
+    /// must not be given up.
+    async fn confirm_refusal(
+        &self,
+        order: &RefundOrder,
+        code: String,
+    ) -> Result<RefundSnapshot, PaymentFault> {
+        let Ok(known) = self.refunds_of(&order.provider_payment_id).await else {
+            return Err(PaymentFault::Unknown(format!(
+                "refused with code {code}, but the refunds could not be listed"
+            )));
+        };
+        let ours = |one: &RefundSnapshot| one.refund_id == Some(order.refund_id);
+        known
+            .into_iter()
+            .find(ours)
+            .ok_or(PaymentFault::Refused { code })
+    }
+
     async fn read(
         &self,
         name: &'static str,
@@ -348,7 +367,10 @@ impl PaymentProvider for YookassaPayments {
             key: &order.idempotence_key,
             body: Some(&body),
         };
-        let node = self.line()?.call(call).await?;
+        let node = match self.line()?.call(call).await {
+            Err(Lost::Refused { code }) => return self.confirm_refusal(order, code).await,
+            node => node?,
+        };
         let refund = Refund::read(&node).map_err(Lost::from)?;
         if refund.payment_id != order.provider_payment_id {
             return Err(another("payment"));

@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn what_the_provider_would_refuse_is_refused_at_the_start() {
-        let defects: [(fn(&mut YookassaReceipt), ReceiptError); 7] = [
+        type Spoil = fn(&mut YookassaReceipt);
+        let defects: [(Spoil, ReceiptError); 7] = [
             (|r| r.vat_code = 0, ReceiptError::VatCode),
             (|r| r.vat_code = 13, ReceiptError::VatCode),
             (|r| r.tax_system_code = Some(7), ReceiptError::TaxSystem),

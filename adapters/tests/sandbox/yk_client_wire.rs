@@ -278,6 +278,13 @@ fn settings_that_would_betray_or_confuse_the_accounts_are_refused() {
     };
     let real = "https://api.yookassa.ru/v3";
     assert!(with(real, |_| {}).is_ok());
+    let patience = YookassaConfig::new(Url::parse(real).unwrap()).http.timeouts;
+    let seconds = [patience.connect, patience.read, patience.total].map(|one| one.as_secs());
+    assert_eq!(
+        seconds,
+        [5, 10, 35],
+        "the provider itself gives up after thirty"
+    );
     assert!(with("http://127.0.0.1:8080/v3/", |_| {}).is_ok());
     let refused = [
         with("http://api.yookassa.ru/v3", |_| {}),
