@@ -34,7 +34,7 @@ pub struct PaymentRequest {
 /// after a crash repeats the same call. At most 64 characters.
 #[must_use]
 pub fn payment_key(payment_id: PaymentId, generation: u32) -> String {
-    format!("{payment_id}-{generation}")
+    format!("pay-{payment_id}-{generation}")
 }
 
 impl App {

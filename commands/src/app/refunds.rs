@@ -19,7 +19,7 @@ const HOLD_DAYS: i64 = 3_650;
 /// The key of the refunding call of a generation.
 #[must_use]
 pub fn refund_key(refund_id: RefundId, generation: u32) -> String {
-    format!("{refund_id}-{generation}")
+    format!("ref-{refund_id}-{generation}")
 }
 
 impl App {
@@ -87,8 +87,11 @@ impl App {
         self.follow_refund(payment_id, &command, context).await
     }
 
-    /// Proven: the refund moved nothing and will not be tried again.
-    pub(crate) async fn refund_failed(
+    /// Proven, by the provider or by a person who has looked there: the refund moved nothing and will not be tried again.
+    ///
+    /// # Errors
+    /// `invalid_state` once the provider has it.
+    pub async fn refund_failed(
         &self,
         payment_id: PaymentId,
         refund_id: RefundId,

@@ -341,14 +341,19 @@ impl PaymentWorker {
                     Ok(known) => known,
                     Err(fault) => return Ok(Next::Stop(Handled::Later(self.pause(&fault, age)))),
                 };
-                if let Some(snapshot) = known
+                // One without a name may be ours: the domain knows which.
+                for snapshot in known
                     .iter()
-                    .find(|snapshot| snapshot.refund_id == Some(refund_id))
+                    .filter(|snapshot| snapshot.refund_id.is_none_or(|of| of == refund_id))
                 {
                     self.app.observe_refund(id, snapshot, context).await?;
+                }
+                let now = self.app.payment(id).await?;
+                if now.refunds.get(&refund_id).map(|now| now.state) != Some(RefundState::Sending) {
                     return Ok(Next::Again);
                 }
-                if !key_is_fresh(refund.sent_at, self.now(), self.provider.key_lifetime()) {
+                let lifetime = self.provider.refund_key_lifetime();
+                if !key_is_fresh(refund.sent_at, self.now(), lifetime) {
                     metrics::counter!("kvit_refunds_total", "outcome" => "stuck").increment(1);
                     tracing::error!(payment.id = %id, refund.id = %refund_id, "a refund's outcome is unknown and its key forgotten: an operator must look");
                     return Ok(Next::Stop(Handled::Later(self.options.ask_pause_max)));

@@ -140,6 +140,11 @@ pub trait PaymentProvider: Send + Sync {
     fn provider(&self) -> ProviderName;
     /// How long the provider remembers an idempotence key. A call is not repeated when the key is older.
     fn key_lifetime(&self) -> Duration;
+    /// The same for refunding calls, where the provider makes a difference. Zero: it recognises none, so an unclear refund is
+    /// never sent again.
+    fn refund_key_lifetime(&self) -> Duration {
+        self.key_lifetime()
+    }
     /// Creates a payment, or answers the one that this key created, as it is now.
     async fn create(&self, order: &PaymentOrder) -> Result<PaymentSnapshot, PaymentFault>;
     /// The payment as it is now; `None` when the provider has none of this id, or it is another shop's.

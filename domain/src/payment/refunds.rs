@@ -235,6 +235,7 @@ impl Payment {
                 refund.provider_refund_id.as_ref() == Some(provider_id)
                     || (refund.provider_refund_id.is_none() && Some(**id) == snapshot.refund_id)
             })
+            .or_else(|| self.unclear_twin(snapshot))
             .map(|(id, refund)| (*id, refund));
         let Some((refund_id, refund)) = known else {
             return Ok(self.foreign_refund(snapshot));
@@ -274,6 +275,17 @@ impl Payment {
             }),
         }
         Ok(events)
+    }
+
+    /// The refund of ours that an unnamed one may be: sent, without a clear answer, of the same amount. Were it another's after
+    /// all, ours would be booked when it appears, so that each refund at the provider is one booking either way.
+    fn unclear_twin(&self, snapshot: &RefundSnapshot) -> Option<(&RefundId, &Refund)> {
+        self.refunds.iter().find(|(_, refund)| {
+            snapshot.refund_id.is_none()
+                && refund.state == RefundState::Sending
+                && refund.provider_refund_id.is_none()
+                && refund.amount == snapshot.amount
+        })
     }
 
     /// A refund that somebody made in the provider's cabinet. Only what is done counts.

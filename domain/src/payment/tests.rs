@@ -303,6 +303,37 @@ fn f35_a_refund_made_in_the_cabinet_is_recorded_once_as_foreign() {
 }
 
 #[test]
+fn an_unnamed_refund_of_the_same_amount_is_the_one_whose_answer_was_lost() {
+    let mut payment = paid();
+    refund(&mut payment, "a", 1_000).unwrap();
+    let refund_id = RefundId::derived("t", "a");
+    let send = PaymentCommand::RecordRefundSent {
+        refund_id,
+        generation: 1,
+        at: at(50),
+    };
+    run(&mut payment, &send).unwrap();
+    let seen = |name: &str, refund_id| PaymentCommand::ObserveRefund {
+        snapshot: RefundSnapshot {
+            provider_refund_id: name.to_owned(),
+            refund_id,
+            amount: rub(1_000),
+            status: RefundStatus::Succeeded,
+        },
+    };
+    run(&mut payment, &seen("r1", None)).unwrap();
+    assert_eq!(payment.refunds[&refund_id].state, RefundState::Succeeded);
+    assert_eq!(payment.refunded_minor(), 1_000);
+    // It was somebody else's after all: ours is a second one, booked once.
+    run(&mut payment, &seen("r2", Some(refund_id))).unwrap();
+    assert_eq!(
+        run(&mut payment, &seen("r2", Some(refund_id))).unwrap(),
+        vec![]
+    );
+    assert_eq!(payment.refunded_minor(), 2_000);
+}
+
+#[test]
 fn f37_a_refund_that_succeeded_before_the_answer_came_is_the_same_refund() {
     let mut payment = paid();
     refund(&mut payment, "a", 1_000).unwrap();

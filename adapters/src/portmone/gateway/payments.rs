@@ -28,9 +28,11 @@ use super::outcome::{
 };
 use crate::portmone::amount::Kopecks;
 
-/// The provider knows no keys, so nothing may be sent again on the strength of one. What is left is the moment between writing a
-/// call down and making it: half of this, which is not longer than the shortest pause before a repetition.
-const KEY_LIFETIME: Duration = Duration::from_secs(4);
+/// A link whose answer was lost is known to nobody, so nobody can pay by it: making another is harmless for as long as one wants a
+/// link at all.
+const KEY_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
+/// The provider knows no keys: a refund sent again would be a second one.
+const REFUND_KEY_LIFETIME: Duration = Duration::ZERO;
 /// How many refunds of this process are remembered as sent.
 const REMEMBERED: usize = 10_000;
 
@@ -250,6 +252,10 @@ impl PaymentProvider for PortmonePayments {
 
     fn key_lifetime(&self) -> Duration {
         KEY_LIFETIME
+    }
+
+    fn refund_key_lifetime(&self) -> Duration {
+        REFUND_KEY_LIFETIME
     }
 
     async fn create(&self, order: &PaymentOrder) -> Result<PaymentSnapshot, PaymentFault> {
