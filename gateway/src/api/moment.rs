@@ -1,7 +1,6 @@
 //! The moment at which a balance is wanted.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use kvit_domain::event::Position;
 use kvit_projections::queries::accounts::Moment;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -18,7 +17,7 @@ pub struct MomentQuery {
     at: Option<DateTime<Utc>>,
     /// What was booked up to and including this position of the log.
     #[param(minimum = 0)]
-    position: Option<Position>,
+    position: Option<i64>,
     /// What counts up to and including this day, whenever it was booked.
     #[serde(default, deserialize_with = "crate::http::extract::plausible_or_none")]
     value_date: Option<NaiveDate>,

@@ -40,7 +40,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// A body that may be left out: no bytes and no media type are no body.
+/// A body that may be left out: no bytes and no media type are no body, and neither is `null`.
 impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
     type Rejection = Problem;
 
@@ -56,7 +56,7 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
         if !is_json {
             return Err(not_json());
         }
-        from_json(&bytes).map(|body| Some(Self(body)))
+        Ok(from_json::<Option<T>>(&bytes)?.map(Self))
     }
 }
 

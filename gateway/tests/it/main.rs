@@ -8,13 +8,18 @@
 )]
 
 mod access;
+mod bulk;
 mod coverage;
 mod description;
 mod doubles;
 mod health;
+mod money;
+mod oversight;
 mod pages;
 mod problems;
+mod provider;
 mod reading;
+mod returning;
 mod serving;
 mod webhooks;
 mod work;

@@ -1,6 +1,7 @@
 //! Calls that change something: each acts once, by name, and stands in the log.
 
 use chrono::TimeDelta;
+use kvit_commands::app::{PayoutRequest, PayoutRoute};
 use kvit_domain::money::{Currency, Money};
 use kvit_gateway::dead_letters::DeadLetter;
 use serde_json::{Value, json};
@@ -269,11 +270,14 @@ async fn a_payout_is_listed_and_only_a_failed_one_is_paid_again() {
     let id = kvit_commands::app::reward_payout_id(receipt);
     let context = kvit_commands::context::Context::new("test", "payout", "setup");
     let amount = Money::new(100, Currency::Uah);
-    world
-        .app
-        .request_payout(id, user, amount, Some(receipt), &context)
-        .await
-        .unwrap();
+    let request = PayoutRequest {
+        payout_id: id,
+        user_id: user,
+        amount,
+        receipt_id: Some(receipt),
+        route: PayoutRoute::Phone { operator: None },
+    };
+    world.app.request_payout(request, &context).await.unwrap();
     world.settle().await;
     let listed = world
         .read(&format!("/v1/payouts?state=held&user_id={user}"))

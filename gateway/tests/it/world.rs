@@ -1,18 +1,20 @@
 //! A platform in one process: the use cases over the real log, the read models, and the router.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use chrono::{DateTime, TimeDelta, Utc};
 use kvit_adapters::keys::PgApiKeys;
 use kvit_adapters::notifications::PgNotificationInbox;
 use kvit_adapters::postgres::{LogOptions, PgEventLog};
 use kvit_adapters::vault::{MasterKeys, PgVault};
-use kvit_commands::app::{App, AppParts};
+use kvit_commands::app::{App, AppParts, PaymentSettings};
 use kvit_commands::context::Context;
 use kvit_commands::executor::{Executor, Limits};
 use kvit_commands::ports::notifications::NotificationInbox;
@@ -20,11 +22,14 @@ use kvit_commands::ports::time::{Clock, System};
 use kvit_commands::testing::{ManualClock, MarkingVault};
 use kvit_domain::event::Position;
 use kvit_domain::ids::{CampaignId, ReceiptId, UserId};
+use kvit_domain::ledger::ProviderName;
 use kvit_domain::phone::Phone;
 use kvit_domain::rules::CampaignTerms;
 use kvit_domain::user::Language;
 use kvit_gateway::health::CheckFn;
-use kvit_gateway::{GatewayParts, Settings};
+use kvit_gateway::helpers::PaymentAsker;
+use kvit_gateway::sources::{Network, SourceList};
+use kvit_gateway::{GatewayParts, Helpers, Settings};
 use kvit_projections::Projector;
 use kvit_testkit::TestDb;
 use serde_json::{Value, json};
@@ -32,6 +37,7 @@ use tokio::sync::Notify;
 use tower::ServiceExt;
 
 use crate::doubles::{AnyPhoto, Letters, MemoryObjects, NoLimit, recognition};
+use crate::provider::{Asker, Unsteady, portmone_answer};
 
 /// The key with all scopes, as configuration gives it.
 pub const ADMIN: &str = "an-invented-bootstrap-key-of-the-tests";
@@ -123,6 +129,12 @@ impl Ask<'_> {
         self.body = body.into();
         self
     }
+    /// Sent over a connection from this address.
+    pub fn from(mut self, peer: &str) -> Self {
+        let address = SocketAddr::new(peer.parse().unwrap(), 40_000);
+        self.request = self.request.extension(ConnectInfo(address));
+        self
+    }
     pub async fn send(self) -> Got {
         let request = self.request.body(self.body).unwrap();
         let response = self.world.router.clone().oneshot(request).await.unwrap();
@@ -143,12 +155,22 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub letters: Arc<Letters>,
     pub inbox: Arc<dyn NotificationInbox>,
+    /// Whether the inbox answers that its database is away.
+    pub inbox_down: Arc<AtomicBool>,
+    /// Who is asked when a payer comes back.
+    pub asker: Arc<Asker>,
     /// Whether the check `nats` says that it is down.
     pub nats_down: Arc<AtomicBool>,
     /// Told when a request stands in `/extra/pause`.
     pub paused: Arc<Notify>,
     /// Lets it go on.
     pub go_on: Arc<Notify>,
+}
+
+/// The rule of the tests: documentation addresses play the provider.
+pub fn is_the_providers(address: IpAddr) -> bool {
+    let network: Network = "192.0.2.0/24".parse().unwrap();
+    network.contains(address)
 }
 
 pub fn start() -> DateTime<Utc> {
@@ -160,6 +182,9 @@ impl World {
         Self::with(Settings {
             bootstrap_key: Some(ADMIN.into()),
             portmone_webhook_token: Some(WEBHOOK_TOKEN.into()),
+            yookassa_sources: SourceList::Only(Arc::new(is_the_providers)),
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            webhook_body_time_max: Duration::from_millis(300),
             at_least_wait_max: Duration::from_millis(50),
             ..Settings::default()
         })
@@ -184,7 +209,14 @@ impl World {
             objects: Arc::new(MemoryObjects::default()),
             photos: Arc::new(AnyPhoto),
             limiter: Arc::new(NoLimit),
-            settings: kvit_commands::app::Settings::default_campaign(),
+            settings: kvit_commands::app::Settings {
+                payments: PaymentSettings {
+                    providers: vec![ProviderName::Yookassa],
+                    return_url: "https://pay.example/return".into(),
+                    ..PaymentSettings::default()
+                },
+                ..kvit_commands::app::Settings::default_campaign()
+            },
         });
         let letters = Arc::new(Letters::default());
         let nats_down = Arc::new(AtomicBool::new(false));
@@ -202,8 +234,17 @@ impl World {
         let masters = MasterKeys::try_new(&[7; 32]).unwrap();
         let sealing = PgVault::open_with(db.pool.clone(), masters).await.unwrap();
         let postgres = CheckFn::new("postgres", || async { Ok(()) });
-        let inbox: Arc<dyn NotificationInbox> =
-            Arc::new(PgNotificationInbox::new(db.pool.clone(), Arc::new(sealing)));
+        let inbox_down = Arc::new(AtomicBool::new(false));
+        let inbox: Arc<dyn NotificationInbox> = Arc::new(Unsteady {
+            inner: PgNotificationInbox::new(db.pool.clone(), Arc::new(sealing)),
+            down: Arc::clone(&inbox_down),
+        });
+        let asker = Arc::new(Asker::new(app.clone()));
+        let helpers = Helpers {
+            payment_asker: Some(Arc::clone(&asker) as Arc<dyn PaymentAsker>),
+            portmone_answer: Some(Arc::new(portmone_answer)),
+            ..Helpers::default()
+        };
         let (paused, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (at_pause, after_pause) = (Arc::clone(&paused), Arc::clone(&go_on));
         let pause = move || {
@@ -237,6 +278,7 @@ impl World {
             metrics_render: Arc::new(|| "kvit_test 1\n".to_owned()),
             clock: clock.clone(),
             settings,
+            helpers,
             extra: vec![extra],
         });
         let world = Self {
@@ -246,6 +288,8 @@ impl World {
             clock,
             letters,
             inbox,
+            inbox_down,
+            asker,
             nats_down,
             paused,
             go_on,
