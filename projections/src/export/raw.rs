@@ -22,40 +22,34 @@ pub(super) async fn write(
     out: &mut (dyn Write + Send),
 ) -> Result<Exported, ExportError> {
     let (mut after, mut events, mut written) = (0, 0_u64, 0_u64);
-    while after < until {
-        let rows = sqlx::query(
-            "SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
-                    payload::text, metadata::text, recorded_at, hash
-               FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3",
-        )
-        .bind(after)
-        .bind(until)
-        .bind(PAGE)
-        .fetch_all(pool)
-        .await
-        .map_err(Fault::from)?;
-        let mut page = String::new();
+    let mut page = read(pool, after, until).await?;
+    while !page.is_empty() {
         let begun = after;
-        for row in rows {
-            let event = recorded(&row)?;
-            let due = after.saturating_add(1);
-            if event.position != due {
-                return Err(Fault::Gap(due).into());
+        after = after.saturating_add(i64::try_from(page.len()).unwrap_or(i64::MAX));
+        // The database reads the next page while this one is written.
+        let (next, done) = tokio::join!(read(pool, after, until), async {
+            let mut text = String::new();
+            for (due, row) in (begun.saturating_add(1)..).zip(&page) {
+                let event = recorded(row)?;
+                if event.position != due {
+                    return Err(ExportError::from(Fault::Gap(due)));
+                }
+                if period.has(event.recorded_at.date_naive()) {
+                    let line = serde_json::to_string(&event).map_err(std::io::Error::other)?;
+                    // A payload's own bytes; a line's end in them could only stand between two words.
+                    text.push_str(&line.replace(['\n', '\r'], " "));
+                    text.push('\n');
+                    written = written.saturating_add(1);
+                }
             }
-            after = event.position;
-            events = events.saturating_add(1);
-            if period.has(event.recorded_at.date_naive()) {
-                let line = serde_json::to_string(&event).map_err(std::io::Error::other)?;
-                // A payload's own bytes; a line's end in them could only stand between two words.
-                page.push_str(&line.replace(['\n', '\r'], " "));
-                page.push('\n');
-                written = written.saturating_add(1);
-            }
-        }
-        if after == begun {
-            return Err(ExportError::Short { ends: after, until });
-        }
-        out.write_all(page.as_bytes())?;
+            Ok(out.write_all(text.as_bytes())?)
+        });
+        done?;
+        events = events.saturating_add(page.len().try_into().unwrap_or(u64::MAX));
+        page = next?;
+    }
+    if after < until {
+        return Err(ExportError::Short { ends: after, until });
     }
     Ok(Exported {
         position: until,
@@ -63,6 +57,20 @@ pub(super) async fn write(
         written,
         accounts: 0,
     })
+}
+
+async fn read(pool: &PgPool, after: Position, until: Position) -> Result<Vec<PgRow>, Fault> {
+    let rows = sqlx::query(
+        "SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+                payload::text, metadata::text, recorded_at, hash
+           FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3",
+    )
+    .bind(after)
+    .bind(until)
+    .bind(PAGE)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
 }
 
 fn recorded(row: &PgRow) -> Result<RecordedEvent, Fault> {

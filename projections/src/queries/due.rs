@@ -1,7 +1,7 @@
 //! What the clock makes due, for whoever expires it. The read models may be behind: the aggregate has the last word.
 
 use chrono::{DateTime, Utc};
-use kvit_domain::ids::{HoldId, JobId, WalletId};
+use kvit_domain::ids::{HoldId, JobId, PaymentId, TransferId, WalletId};
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
@@ -49,6 +49,52 @@ pub async fn holds(
                 .map_err(|_| Fault::Fatal(format!("not a wallet id: {wallet}")))?;
             Ok((wallet, HoldId(row.try_get::<Uuid, _>(1)?)))
         })
+        .collect()
+}
+
+/// Payments that are not finished although their deadline has passed, the longest overdue first. Money may still come: a
+/// worker asks on, and people may want to look.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn payments(
+    pool: &PgPool,
+    now: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<PaymentId>, Fault> {
+    let mut view = View::open(pool, &[projection::PAYMENTS]).await?;
+    let sql = format!(
+        "SELECT payment_id FROM {}.payments
+          WHERE state IN ('intended', 'sending', 'pending', 'awaiting_capture') AND expires_at <= $1
+          ORDER BY expires_at LIMIT $2",
+        view.schema(0)
+    );
+    let rows = view.fetch(&sql, arguments![now, i64::from(limit)]).await?;
+    rows.iter()
+        .map(|row| Ok(PaymentId(row.try_get::<Uuid, _>(0)?)))
+        .collect()
+}
+
+/// Transfers whose money has been held since before a time, the oldest first: whoever should have completed them has not.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn transfers(
+    pool: &PgPool,
+    held_before: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<TransferId>, Fault> {
+    let mut view = View::open(pool, &[projection::PAYMENTS]).await?;
+    let sql = format!(
+        "SELECT transfer_id FROM {}.transfers WHERE state = 'held' AND requested_at < $1
+          ORDER BY requested_at LIMIT $2",
+        view.schema(0)
+    );
+    let rows = view
+        .fetch(&sql, arguments![held_before, i64::from(limit)])
+        .await?;
+    rows.iter()
+        .map(|row| Ok(TransferId(row.try_get::<Uuid, _>(0)?)))
         .collect()
 }
 

@@ -21,6 +21,7 @@ mod models;
 mod money;
 mod oversight;
 mod payments;
+mod providers;
 mod rebuilds;
 mod replays;
 mod speed;

@@ -88,7 +88,8 @@ table! {
         "(intended_at DESC, payment_id DESC)",
         "(provider, provider_id) WHERE provider_id IS NOT NULL",
         "(provider, (coalesce(sent_at, intended_at)))",
-        "(expires_at) WHERE state IN ('intended', 'sending', 'pending', 'awaiting_capture')"
+        "(expires_at) WHERE state IN ('intended', 'sending', 'pending', 'awaiting_capture')",
+        "(contradicted) WHERE contradicted IS NOT NULL"
     ]
 }
 

@@ -1,5 +1,7 @@
 //! The daily report.
 
+mod providers;
+
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
@@ -10,6 +12,7 @@ use super::{AsOf, View, arguments, projection};
 use crate::column::{Column, Wide};
 use crate::error::Fault;
 use crate::fold::daily::figure;
+pub use providers::ProviderOfDay;
 
 /// What happened on a day in Kyiv, and how things stood at its end. Sums are minor units of their currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,6 +29,10 @@ pub struct DailyReport {
     pub money: Vec<MoneyOfDay>,
     /// Payouts by provider and currency.
     pub payouts: Vec<PayoutsOfDay>,
+    /// Money between us and the providers, by provider and currency.
+    pub providers: Vec<ProviderOfDay>,
+    /// Notifications of the day by what happened: `received`, `verified`, `quarantined`.
+    pub notifications: BTreeMap<String, i64>,
     /// Jobs.
     pub jobs: JobsOfDay,
     /// Refused ledger commands by code.
@@ -175,12 +182,19 @@ pub async fn daily_report(pool: &PgPool, day: NaiveDate) -> Result<AsOf<DailyRep
         funnel: Funnel::default(),
         money: Vec::new(),
         payouts: Vec::new(),
+        providers: Vec::new(),
+        notifications: BTreeMap::new(),
         jobs: JobsOfDay::default(),
         refusals: BTreeMap::new(),
     };
     for figure in figures {
+        providers::take(&mut report.providers, &figure);
         report.take(figure);
     }
+    report.providers.retain(|provider| !provider.is_quiet());
+    report.providers.sort_by(|one, other| {
+        (&one.provider, &one.currency).cmp(&(&other.provider, &other.currency))
+    });
     Ok(view.as_of(report))
 }
 
@@ -233,7 +247,10 @@ async fn users(view: &mut View, schema: &str, day: NaiveDate) -> Result<UsersOfD
 
 /// What a state of a payout means in the report.
 fn is_underway(state: &str) -> bool {
-    matches!(state, "held" | "created" | "sent" | "unknown" | "in_review")
+    matches!(
+        state,
+        "held" | "created" | "sent" | "pending" | "unknown" | "in_review"
+    )
 }
 
 impl DailyReport {
@@ -321,6 +338,7 @@ impl DailyReport {
                         payouts.underway.minor.0.saturating_add(until.minor.0);
                 }
             }
+            figure::NOTIFICATIONS => note(&mut self.notifications, detail, day.count),
             figure::JOBS => {
                 if day.minor.0 != 0 {
                     self.jobs.cost_minor.insert(currency, day.minor);

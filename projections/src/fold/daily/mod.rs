@@ -4,166 +4,34 @@
 //! a state and `-1` on the day it leaves, so that the sum over all days up to a day says how many were there at its end.
 //! Money comes from the wallets' transactions, never from what receipts or payouts say, so it equals the ledger's.
 
+mod books;
+pub mod figure;
+pub mod flows;
+mod operations;
+mod rows;
+
 use chrono::NaiveDate;
-use kvit_domain::ids::{JobId, PayoutId, ReceiptId, UserId, WalletId};
+use kvit_domain::ids::{JobId, PaymentId, PayoutId, ReceiptId, UserId, WalletId};
 use kvit_domain::job::JobEvent;
-use kvit_domain::ledger::{Account, Side, Transaction};
-use kvit_domain::money::{Currency, Money};
+use kvit_domain::journal::JournalEvent;
+use kvit_domain::money::Money;
+use kvit_domain::notification::NotificationEvent;
+use kvit_domain::payment::PaymentEvent;
 use kvit_domain::payout::PayoutEvent;
 use kvit_domain::receipt::ReceiptEvent;
 use kvit_domain::rules::kyiv_day;
 use kvit_domain::user::UserEvent;
 use kvit_domain::wallet::WalletEvent;
 
-use super::{jobs, ledger, payouts, receipts};
+use super::{jobs, receipts};
 use crate::column::Wide;
 use crate::log::{FoldError, LogEvent, Needs};
 use crate::projection::Fold;
-use crate::table::{table, tables};
-
-table! {
-    /// A figure of a day.
-    FigureRow in "figures"
-    key FigureKey {
-        /// The day in Kyiv.
-        day: NaiveDate,
-        /// Its name, see [`figure`].
-        figure: String,
-        /// A reason, a state, an account: by the figure.
-        detail: String,
-        /// Currency code, or empty for figures without money.
-        currency: String,
-    }
-    columns {
-        /// How many; can be below zero where differences are kept.
-        count: i64,
-        /// How much, minor units; signed.
-        minor: Wide,
-    }
-    indexes []
-}
-
-table! {
-    /// Somebody did something on a day.
-    ActiveRow in "active_users"
-    key ActiveKey {
-        /// The day in Kyiv.
-        day: NaiveDate,
-        /// Who.
-        user_id: UserId,
-    }
-    columns {
-        /// Whether they registered on this day.
-        is_new: bool,
-    }
-    indexes []
-}
-
-table! {
-    /// What the figures need to remember of a receipt.
-    ReceiptDayRow in "receipts"
-    key ReceiptDayKey {
-        /// The receipt.
-        receipt_id: ReceiptId,
-    }
-    columns {
-        /// Day on which the log took it.
-        day: NaiveDate,
-        /// Its state.
-        state: String,
-        /// Whether it was accepted.
-        accepted: bool,
-        /// Whether its reward was paid out.
-        paid: bool,
-    }
-    indexes []
-}
-
-table! {
-    /// What the figures need to remember of a payout.
-    PayoutDayRow in "payouts"
-    key PayoutDayKey {
-        /// The payout.
-        payout_id: PayoutId,
-    }
-    columns {
-        /// Through whom.
-        provider: String,
-        /// Currency.
-        currency: Currency,
-        /// Amount, minor units.
-        amount_minor: i64,
-        /// Whose reward it pays.
-        receipt_id: Option<ReceiptId>,
-        /// Its state.
-        state: String,
-    }
-    indexes []
-}
-
-table! {
-    /// What the figures need to remember of a job.
-    JobDayRow in "jobs"
-    key JobDayKey {
-        /// The job.
-        job_id: JobId,
-    }
-    columns {
-        /// Its state.
-        state: String,
-    }
-    indexes []
-}
-
-tables! {
-    /// The tables of the daily figures.
-    DailyRows {
-        /// Figures.
-        figures: Sums<FigureRow>,
-        /// Active users.
-        active: Rows<ActiveRow>,
-        /// Receipts.
-        receipts: Rows<ReceiptDayRow>,
-        /// Payouts.
-        payouts: Rows<PayoutDayRow>,
-        /// Jobs.
-        jobs: Rows<JobDayRow>,
-    }
-}
-
-/// Names of the figures.
-pub mod figure {
-    /// Users by what happened to them: `new`, `forgotten`.
-    pub const USERS: &str = "users";
-    /// Receipts by what happened: an event in snake_case such as `submitted`, `accepted`, `review_requested`.
-    pub const RECEIPTS: &str = "receipts";
-    /// Rejections by reason.
-    pub const REJECTED: &str = "rejected";
-    /// Requests for review by reason.
-    pub const REVIEW: &str = "review";
-    /// Receipts by state, as differences.
-    pub const RECEIPT_STATE: &str = "receipt_state";
-    /// By the day of submission: `uploaded`, `accepted`, `paid`.
-    pub const FUNNEL: &str = "funnel";
-    /// Change of an account on its normal side; all wallets together are `wallets`.
-    pub const ACCOUNT: &str = "account";
-    /// Transactions by kind, with their effect on the wallets.
-    pub const TRANSACTION: &str = "transaction";
-    /// Holds: `placed`, `captured`, `released`, `expired`.
-    pub const HOLDS: &str = "holds";
-    /// What is held, as differences.
-    pub const HELD: &str = "held";
-    /// Payouts by `<provider>:<what happened>`.
-    pub const PAYOUTS: &str = "payouts";
-    /// Payouts by `<provider>:<state>`, as differences.
-    pub const PAYOUT_STATE: &str = "payout_state";
-    /// Jobs by the state that they entered.
-    pub const JOBS: &str = "jobs";
-    /// Jobs by state, as differences.
-    pub const JOB_STATE: &str = "job_state";
-    /// Refused ledger commands by code.
-    pub const REFUSALS: &str = "refusals";
-}
+pub use rows::{
+    ActiveKey, ActiveRow, DailyRows, FigureKey, FigureRow, JobDayKey, JobDayRow, PaymentDayKey,
+    PaymentDayRow, PayoutDayKey, PayoutDayRow, ReceiptDayKey, ReceiptDayRow, RefundDayKey,
+    RefundDayRow,
+};
 
 /// What the fold takes from the log.
 #[derive(Debug)]
@@ -174,6 +42,12 @@ pub enum Change {
     Receipt(ReceiptId, Box<ReceiptEvent>),
     /// Of a wallet.
     Wallet(WalletId, Box<WalletEvent>),
+    /// Of a journal.
+    Journal(Box<JournalEvent>),
+    /// Of a payment.
+    Payment(PaymentId, Box<PaymentEvent>),
+    /// Of a notification.
+    Notification(Box<NotificationEvent>),
     /// Of a payout.
     Payout(PayoutId, Box<PayoutEvent>),
     /// Of a job.
@@ -188,9 +62,18 @@ pub struct Daily;
 
 impl Fold for Daily {
     const NAME: &'static str = "daily";
-    const VERSION: i64 = 1;
+    const VERSION: i64 = 2;
     const NEEDS: Needs = Needs {
-        aggregates: &["user", "receipt", "wallet", "payout", "job"],
+        aggregates: &[
+            "user",
+            "receipt",
+            "wallet",
+            "journal",
+            "payment",
+            "notification",
+            "payout",
+            "job",
+        ],
         actors: true,
     };
     type Rows = DailyRows;
@@ -201,6 +84,9 @@ impl Fold for Daily {
             "user" => Change::User(event.id()?, Box::new(event.decode()?)),
             "receipt" => Change::Receipt(event.id()?, Box::new(event.decode()?)),
             "wallet" => Change::Wallet(event.id()?, Box::new(event.decode()?)),
+            "journal" => Change::Journal(Box::new(event.decode()?)),
+            "payment" => Change::Payment(event.id()?, Box::new(event.decode()?)),
+            "notification" => Change::Notification(Box::new(event.decode()?)),
             "payout" => Change::Payout(event.id()?, Box::new(event.decode()?)),
             "job" => Change::Job(event.id()?, Box::new(event.decode()?)),
             _ if event.acting_user().is_some() => Change::Seen,
@@ -226,11 +112,17 @@ impl Fold for Daily {
                 });
                 None
             }
+            Change::Payment(payment_id, change) => {
+                operations::want(*payment_id, change, rows);
+                None
+            }
             Change::Job(job_id, _) => {
                 rows.jobs.want(JobDayKey { job_id: *job_id });
                 None
             }
-            Change::Wallet(..) | Change::Seen => None,
+            Change::Wallet(..) | Change::Journal(_) | Change::Notification(_) | Change::Seen => {
+                None
+            }
         };
         for user_id in event.acting_user().into_iter().chain(registered) {
             rows.active.want(ActiveKey { day, user_id });
@@ -268,6 +160,12 @@ impl Fold for Daily {
             Change::User(user_id, change) => day.user(user_id, &change),
             Change::Receipt(receipt_id, change) => day.receipt(receipt_id, &change),
             Change::Wallet(wallet_id, change) => day.wallet(wallet_id, &change),
+            Change::Journal(change) => day.journal(&change),
+            Change::Payment(payment_id, change) => day.payment(payment_id, &change),
+            Change::Notification(change) => {
+                day.notification(&change);
+                Ok(())
+            }
             Change::Payout(payout_id, change) => day.payout(payout_id, &change),
             Change::Job(job_id, change) => day.job(job_id, &change),
             Change::Seen => Ok(()),
@@ -417,147 +315,6 @@ impl Day<'_> {
             self.add(figure, before, -1, back);
         }
         self.add(figure, after, 1, money);
-    }
-
-    fn wallet(&mut self, wallet_id: WalletId, change: &WalletEvent) -> Result<(), FoldError> {
-        let money = |minor| Money::new(minor, wallet_id.currency);
-        match change {
-            WalletEvent::WalletOpened { .. } => {}
-            WalletEvent::TransactionPosted { transaction }
-            | WalletEvent::TransactionReversed { transaction, .. } => {
-                self.transaction(wallet_id, transaction)?;
-            }
-            WalletEvent::HoldPlaced { amount, .. } => {
-                self.add(figure::HOLDS, "placed", 1, Some(*amount));
-                self.add(figure::HELD, "", 0, Some(*amount));
-            }
-            WalletEvent::HoldCaptured { transaction, .. } => {
-                let effect = self.transaction(wallet_id, transaction)?;
-                let spent = effect.checked_neg().ok_or(FoldError::Overflow)?;
-                self.add(figure::HOLDS, "captured", 1, Some(money(spent)));
-                self.add(figure::HELD, "", 0, Some(money(effect)));
-            }
-            WalletEvent::HoldReleased { amount, .. } => self.let_go("released", *amount),
-            WalletEvent::HoldExpired { amount, .. } => self.let_go("expired", *amount),
-            WalletEvent::CommandRefused { rejection, .. } => {
-                self.add(figure::REFUSALS, &rejection.code, 1, None);
-            }
-        }
-        Ok(())
-    }
-
-    fn let_go(&mut self, how: &str, amount: Money) {
-        self.add(figure::HOLDS, how, 1, Some(amount));
-        let back = Money::new(amount.minor.saturating_neg(), amount.currency);
-        self.add(figure::HELD, "", 0, Some(back));
-    }
-
-    /// Counts a transaction and what it does to each account; answers its effect on the wallet.
-    fn transaction(
-        &mut self,
-        wallet_id: WalletId,
-        transaction: &Transaction,
-    ) -> Result<i64, FoldError> {
-        let effect = transaction
-            .effect_on(Account::Wallet(wallet_id))
-            .map_err(|_| FoldError::Overflow)?;
-        let kind = ledger::kind_code(transaction.kind);
-        let money = Money::new(effect, wallet_id.currency);
-        self.add(figure::TRANSACTION, kind, 1, Some(money));
-        for leg in &transaction.legs {
-            let account = match leg.account {
-                Account::Wallet(_) => "wallets".to_owned(),
-                other => other.to_string(),
-            };
-            let grows: Side = leg.account.normal_side();
-            let minor = if leg.side == grows {
-                leg.amount.minor
-            } else {
-                leg.amount.minor.saturating_neg()
-            };
-            let money = Money::new(minor, leg.amount.currency);
-            self.add(figure::ACCOUNT, &account, 1, Some(money));
-        }
-        Ok(effect)
-    }
-
-    fn payout(&mut self, payout_id: PayoutId, change: &PayoutEvent) -> Result<(), FoldError> {
-        let key = PayoutDayKey { payout_id };
-        if let PayoutEvent::PayoutRequested {
-            amount,
-            provider,
-            receipt_id,
-            ..
-        } = change
-        {
-            self.rows.payouts.put(PayoutDayRow {
-                payout_id,
-                provider: provider.code().to_owned(),
-                currency: amount.currency,
-                amount_minor: amount.minor,
-                receipt_id: *receipt_id,
-                state: String::new(),
-                position: self.event.position,
-            });
-        }
-        let row = self
-            .rows
-            .payouts
-            .change(&key)
-            .ok_or(FoldError::Missing("payout"))?;
-        row.position = self.event.position;
-        let money = Some(Money::new(row.amount_minor, row.currency));
-        let provider = row.provider.clone();
-        let receipt_id = row.receipt_id;
-        let state = payouts::state_after(change);
-        let before = row.state.clone();
-        if let Some(state) = state {
-            state.code().clone_into(&mut row.state);
-        }
-        let detail = match change {
-            PayoutEvent::PayoutRequested { .. } => Some("requested"),
-            PayoutEvent::PayoutUnknown { .. } => Some("unknown"),
-            PayoutEvent::PayoutSucceeded { .. } => Some("succeeded"),
-            PayoutEvent::PayoutFailed { is_final: true, .. } => Some("failed"),
-            PayoutEvent::PayoutFailed { .. } => Some("attempt_failed"),
-            PayoutEvent::PayoutReversed { .. } => Some("reversed"),
-            PayoutEvent::SentToReview { .. } => Some("sent_to_review"),
-            PayoutEvent::PayoutPostponed { .. } => Some("postponed"),
-            PayoutEvent::FundsHeld { .. }
-            | PayoutEvent::BudgetTaken { .. }
-            | PayoutEvent::PayoutPending { .. }
-            | PayoutEvent::PayoutCreated { .. }
-            | PayoutEvent::PayoutSent { .. }
-            | PayoutEvent::ReviewDecided { .. } => None,
-        };
-        if let Some(detail) = detail {
-            self.add(figure::PAYOUTS, &format!("{provider}:{detail}"), 1, money);
-        }
-        if let Some(state) = state {
-            let place = |state: &str| {
-                if state.is_empty() {
-                    String::new()
-                } else {
-                    format!("{provider}:{state}")
-                }
-            };
-            self.moved(
-                figure::PAYOUT_STATE,
-                &place(&before),
-                &place(state.code()),
-                money,
-            );
-        }
-        if let (PayoutEvent::PayoutSucceeded { .. }, Some(receipt_id)) = (change, receipt_id)
-            && let Some(row) = self.rows.receipts.change(&ReceiptDayKey { receipt_id })
-            && !row.paid
-        {
-            row.paid = true;
-            row.position = self.event.position;
-            let uploaded_on = row.day;
-            self.add_on(uploaded_on, figure::FUNNEL, "paid", 1, None);
-        }
-        Ok(())
     }
 
     fn job(&mut self, job_id: JobId, change: &JobEvent) -> Result<(), FoldError> {
