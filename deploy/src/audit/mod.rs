@@ -115,11 +115,11 @@ impl Desk {
     /// [`AuditError`] when the settings are wrong.
     pub fn open_without_database(command: &'static str) -> Result<Self, AuditError> {
         let mut sources = boot::with_state_files(boot::sources(None));
-        // What is worth telling is told by the command itself.
+        // What is worth telling is told by the command itself; here a statement over whole tables is no news.
         sources
             .environment
             .entry(settings::LOG_LEVEL.name.to_owned())
-            .or_insert_with(|| "warn".to_owned());
+            .or_insert_with(|| "warn,sqlx=error".to_owned());
         let config = Config::load(&sources, Purpose::Show).map_err(BootError::Config)?;
         let telemetry = Telemetry::install(&config, command)?;
         Ok(Self { config, telemetry })
