@@ -1,0 +1,283 @@
+//! Payments in and their refunds, as they must be.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kvit_domain::ids::{PaymentId, RefundId};
+use kvit_domain::money::Money;
+use kvit_domain::payment::{PaymentEvent, PaymentTerms, RefundStatus};
+
+use super::model::{Broken, Model};
+use super::pay_in::Status;
+use super::world::World;
+
+/// Where a payment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as in the payment")]
+pub enum PaymentStage {
+    Intended,
+    Sending,
+    Pending,
+    Held,
+    Succeeded,
+    Canceled,
+    Quarantined,
+    Resolved,
+}
+
+/// Where a refund stands.
+#[derive(Debug, Clone)]
+pub struct RefundModel {
+    /// How much.
+    pub amount: i64,
+    /// Whether money went back; `None` while it is open.
+    pub end: Option<bool>,
+}
+
+/// A payment.
+#[derive(Debug, Clone)]
+pub struct PaymentModel {
+    /// What was asked for.
+    pub terms: PaymentTerms,
+    /// Where it stands.
+    pub stage: PaymentStage,
+    /// The provider's id.
+    pub provider_id: Option<String>,
+    /// What was paid.
+    pub paid: Option<Money>,
+    /// What the provider said it keeps.
+    pub fee: i64,
+    /// Whether what was paid stands in suspense.
+    pub suspense: bool,
+    /// Its refunds.
+    pub refunds: BTreeMap<RefundId, RefundModel>,
+}
+
+impl PaymentModel {
+    fn refunded(&self) -> i64 {
+        let all = self.refunds.values();
+        all.filter(|one| one.end != Some(false))
+            .map(|one| one.amount)
+            .sum()
+    }
+}
+
+impl Model {
+    pub(super) fn payment_happened(
+        &mut self,
+        world: &Arc<World>,
+        id: PaymentId,
+        event: PaymentEvent,
+    ) -> Result<(), Broken> {
+        use PaymentStage as S;
+        if let PaymentEvent::PaymentIntended { terms } = event {
+            let payment = PaymentModel {
+                terms,
+                stage: S::Intended,
+                provider_id: None,
+                paid: None,
+                fee: 0,
+                suspense: false,
+                refunds: BTreeMap::new(),
+            };
+            return match self.payments.insert(id, payment) {
+                None => Ok(()),
+                Some(_) => Err("it was intended twice".to_owned()),
+            };
+        }
+        let payment = self.payments.get_mut(&id).ok_or("it was never intended")?;
+        let books = Arc::clone(world.pay_in(payment.terms.provider));
+        let stage = payment.stage;
+        let from = |stages: &[S]| {
+            if stages.contains(&stage) {
+                Ok(())
+            } else {
+                Err(format!("it was {stage:?}"))
+            }
+        };
+        match event {
+            PaymentEvent::PaymentIntended { .. } => {}
+            PaymentEvent::PaymentSent { .. } => {
+                from(&[S::Intended])?;
+                payment.stage = S::Sending;
+            }
+            PaymentEvent::PaymentNotCreated { is_final, .. } => {
+                from(&[S::Intended, S::Sending])?;
+                payment.stage = if is_final { S::Canceled } else { S::Intended };
+            }
+            PaymentEvent::PaymentCreated { provider_id, .. } => {
+                from(&[S::Sending, S::Canceled])?;
+                let truth = books
+                    .payment(&provider_id)
+                    .ok_or("the provider has no such payment")?;
+                if truth.operation != id {
+                    return Err("the provider's payment belongs to another operation".to_owned());
+                }
+                payment.provider_id = Some(provider_id.clone());
+                payment.stage = S::Pending;
+                books.shown(world, &provider_id);
+            }
+            PaymentEvent::PaymentAwaitingCapture { .. } => {
+                from(&[S::Pending])?;
+                payment.stage = S::Held;
+            }
+            PaymentEvent::CaptureIntended { .. } | PaymentEvent::CancelIntended {} => {
+                from(&[S::Held])?;
+            }
+            PaymentEvent::PaymentSucceeded { amount, fee, .. } => {
+                from(&[S::Pending, S::Held, S::Canceled])?;
+                let provider_id = payment
+                    .provider_id
+                    .clone()
+                    .ok_or("it has no provider's id")?;
+                let truth = books
+                    .payment(&provider_id)
+                    .ok_or("the provider has no such payment")?;
+                if truth.status != Status::Succeeded || truth.taken != amount.minor || !truth.test {
+                    return Err(format!(
+                        "the provider says {:?} of {}",
+                        truth.status, truth.taken
+                    ));
+                }
+                if !self.settled_objects.insert(provider_id) {
+                    return Err("the provider's payment was credited before".to_owned());
+                }
+                payment.stage = S::Succeeded;
+                payment.paid = Some(amount);
+                payment.fee = fee.map_or(0, |fee| fee.minor);
+                let wallet = payment.terms.wallet_id;
+                self.due(wallet, amount.minor);
+            }
+            PaymentEvent::PaymentCanceled { .. } => {
+                from(&[S::Pending, S::Held])?;
+                let truth = payment
+                    .provider_id
+                    .as_ref()
+                    .and_then(|provider_id| books.payment(provider_id));
+                if !truth.is_some_and(|truth| matches!(truth.status, Status::Canceled(_))) {
+                    return Err("the provider has not cancelled it".to_owned());
+                }
+                payment.stage = S::Canceled;
+            }
+            PaymentEvent::PaymentQuarantined { received, .. } => {
+                from(&[S::Sending, S::Pending, S::Held, S::Canceled, S::Quarantined])?;
+                payment.stage = S::Quarantined;
+                payment.paid = received;
+                payment.suspense = received.is_some();
+            }
+            PaymentEvent::QuarantineResolved { credited, .. } => {
+                from(&[S::Quarantined])?;
+                payment.stage = S::Resolved;
+                if let Some(amount) = credited {
+                    if payment.paid != Some(amount) {
+                        return Err("what is credited never came".to_owned());
+                    }
+                    let wallet = super::model::wallet_of(payment.terms.user_id, amount);
+                    self.due(wallet, amount.minor);
+                }
+            }
+            PaymentEvent::PaymentContradicted { .. } => {}
+            PaymentEvent::RefundIntended {
+                refund_id, amount, ..
+            } => {
+                from(&[S::Succeeded])?;
+                let refund = RefundModel {
+                    amount: amount.minor,
+                    end: None,
+                };
+                if payment.refunds.insert(refund_id, refund).is_some() {
+                    return Err("a refund was intended twice".to_owned());
+                }
+                let paid = payment.paid.map_or(0, |paid| paid.minor);
+                if payment.refunded() > paid {
+                    return Err(format!("{} of {paid} go back", payment.refunded()));
+                }
+            }
+            PaymentEvent::RefundSent { refund_id, .. }
+            | PaymentEvent::RefundCreated { refund_id, .. } => {
+                match payment.refunds.get(&refund_id) {
+                    Some(RefundModel { end: None, .. }) => {}
+                    _ => return Err("a refund that is not open goes on".to_owned()),
+                }
+            }
+            PaymentEvent::RefundSucceeded {
+                refund_id,
+                provider_refund_id,
+                amount,
+                foreign,
+            } => {
+                let truth = books
+                    .refund_by_id(&provider_refund_id)
+                    .ok_or("the provider has no such refund")?;
+                if truth.status != RefundStatus::Succeeded || truth.amount != amount {
+                    return Err(format!(
+                        "the provider says {:?} of {}",
+                        truth.status, truth.amount
+                    ));
+                }
+                if foreign == truth.refund_id.is_some()
+                    || truth.refund_id.is_some_and(|id| id != refund_id)
+                {
+                    return Err(format!(
+                        "it is the provider's refund for {:?}",
+                        truth.refund_id
+                    ));
+                }
+                if !self.settled_objects.insert(provider_refund_id) {
+                    return Err("the provider's refund was booked before".to_owned());
+                }
+                let refund = payment.refunds.entry(refund_id).or_insert(RefundModel {
+                    amount: amount.minor,
+                    end: None,
+                });
+                if refund.end.replace(true).is_some() {
+                    return Err("the refund had ended before".to_owned());
+                }
+                let wallet = payment.terms.wallet_id;
+                let pays = if foreign {
+                    let purse = self.purses.entry(wallet).or_default();
+                    amount.minor.min(purse.available().max(0))
+                } else {
+                    amount.minor
+                };
+                self.due(wallet, -pays);
+            }
+            PaymentEvent::RefundFailed { refund_id, .. } => {
+                let refund = payment
+                    .refunds
+                    .get_mut(&refund_id)
+                    .ok_or("there is no such refund")?;
+                if refund.end.replace(false).is_some() {
+                    return Err("the refund had ended before".to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_refund_release(&self, world: &Arc<World>, id: &str) -> Result<(), Broken> {
+        let refund_id: RefundId = super::model::parsed(id)?;
+        let payment = self
+            .payments
+            .values()
+            .find(|payment| payment.refunds.contains_key(&refund_id))
+            .ok_or("a hold of no refund")?;
+        let ended = payment
+            .refunds
+            .get(&refund_id)
+            .is_some_and(|refund| refund.end == Some(false));
+        if !ended {
+            return Err("the hold of an open refund is released".to_owned());
+        }
+        let books = world.pay_in(payment.terms.provider);
+        let all = books.refunds();
+        let goes_back = all.iter().any(|one| {
+            one.refund_id == Some(refund_id) && !matches!(one.status, RefundStatus::Canceled { .. })
+        });
+        let under_way = world.under_way(id);
+        if goes_back || under_way.iter().any(|key| books.is_new(world.now(), key)) {
+            return Err("the hold of a refund is released that the provider makes".to_owned());
+        }
+        Ok(())
+    }
+}
