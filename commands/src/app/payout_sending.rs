@@ -15,6 +15,9 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::executor::Streams;
 
+/// Tries to learn what was decided at the gate before it is left for later.
+const GATE_TRIES: u32 = 3;
+
 /// Whether a payout may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
@@ -42,6 +45,24 @@ impl App {
         payout_id: PayoutId,
         context: &Context,
     ) -> Result<Gate, CommandError> {
+        // The log may have stored a decision and lost its answer. The repeat then says only that it was made: which one it was is
+        // found out by deciding again, on the state as it is now.
+        for _ in 0..GATE_TRIES {
+            if let Some(gate) = self.try_gate(payout_id, context).await? {
+                return Ok(gate);
+            }
+        }
+        Err(CommandError::transient(
+            "what was decided at the gate is not known",
+        ))
+    }
+
+    /// One decision at the gate. `None`: one was made, and its answer was lost.
+    async fn try_gate(
+        &self,
+        payout_id: PayoutId,
+        context: &Context,
+    ) -> Result<Option<Gate>, CommandError> {
         let payout = self.payout(payout_id).await?;
         let terms = terms_of(&payout)?;
         let now = self.clock().now();
@@ -97,7 +118,7 @@ impl App {
                 Ok(Gate::Open)
             })
             .await?;
-        Ok(committed.value.unwrap_or(Gate::Open))
+        Ok(committed.value)
     }
 
     /// Records that a paying call leaves, in one decision with the provider's switch: after the switch is off, none leaves.
