@@ -52,6 +52,10 @@ async fn file(Path(name): Path<String>) -> Response {
             "text/javascript; charset=utf-8",
             include_str!("../static/admin.js"),
         ),
+        "admin-money.js" => asset(
+            "text/javascript; charset=utf-8",
+            include_str!("../static/admin-money.js"),
+        ),
         "icon.svg" => asset("image/svg+xml", include_str!("../static/icon.svg")),
         _ => Problem::new("route_not_found", "there is no such file").into_response(),
     }

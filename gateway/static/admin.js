@@ -4,13 +4,12 @@
 
 const STORE = "kvit-key";
 const RECEIPT_STATES = ["submitted", "recognised", "recognition_failed", "in_review", "accepted", "rejected", "rewarded"];
-const PAYOUT_STATES = ["held", "created", "sent", "unknown", "succeeded", "failed", "in_review", "reversed"];
 const REASONS = ["unreadable", "not_a_receipt", "return_receipt", "no_items", "no_eligible_product", "expired", "future_date",
   "daily_limit", "duplicate_image", "duplicate_receipt", "total_mismatch", "low_confidence", "qr_mismatch", "campaign_inactive",
   "budget_exhausted", "suspected_fraud"];
-const GOOD = ["accepted", "rewarded", "succeeded", "active", "ok", "captured", "fiscal"];
-const BAD = ["rejected", "failed", "recognition_failed", "stuck", "reversed", "down"];
-const WARN = ["in_review", "unknown", "building", "missing", "incomplete", "not_a_receipt"];
+const GOOD = ["accepted", "rewarded", "succeeded", "active", "ok", "captured", "fiscal", "open", "posted", "completed"];
+const BAD = ["rejected", "failed", "recognition_failed", "stuck", "reversed", "down", "stopped", "quarantined", "theirs_only", "ours_only", "amount_differs"];
+const WARN = ["in_review", "unknown", "building", "missing", "incomplete", "not_a_receipt", "postponed", "pending", "proposed", "awaiting_capture", "fee_differs", "status_differs"];
 
 const byId = id => document.getElementById(id);
 let key = sessionStorage.getItem(STORE) || "";
@@ -50,7 +49,10 @@ async function call(method, path, body) {
   if (body !== undefined) headers["Content-Type"] = "application/json";
   for (let attempt = 1; ; attempt++) {
     const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
-    if (response.ok) return response;
+    if (response.ok) {
+      if (method !== "GET") intentions.delete(intentionOf(method, path, body));
+      return response;
+    }
     let problem = {};
     try { problem = await response.json(); } catch (_) { /* an answer without a body */ }
     // A list that has not caught up with this page's own change is asked for again.
@@ -59,10 +61,12 @@ async function call(method, path, body) {
   }
 }
 
-// The same click again, for example after a lost answer, carries the same key for as long as the page is open.
+// The same click again after a lost answer carries the same key. Once the answer has come, the next click is a new act: a
+// second refund of the same amount is meant as a second refund.
 const intentions = new Map();
+const intentionOf = (method, path, body) => `${method} ${path} ${JSON.stringify(body || null)}`;
 function intention(method, path, body) {
-  const what = `${method} ${path} ${JSON.stringify(body || null)}`;
+  const what = intentionOf(method, path, body);
   if (!intentions.has(what)) {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     intentions.set(what, "admin-" + [...bytes].map(b => b.toString(16).padStart(2, "0")).join(""));
@@ -245,57 +249,6 @@ function decision(receipt, box) {
     el("p", { class: "row" }, el("button", { class: "good", onclick: decide("accept") }, "Accept"), el("button", { class: "bad", onclick: decide("reject") }, "Reject")));
 }
 
-// ---- payouts
-
-let payoutState = "";
-
-async function payouts(place) {
-  place.append(el("div", { class: "card row end" }, select("Payout state", PAYOUT_STATES, payoutState, value => { payoutState = value; show("payouts"); })));
-  const card = el("div", { class: "card" });
-  const row = payout => el("tr", {}, el("td", { class: "nowrap" }, time(payout.requested_at)), el("td", {}, short(payout.id)), el("td", {}, badge(payout.state)),
-    el("td", { class: "number" }, money(payout.amount)), el("td", {}, `${payout.provider}, ${payout.operator}`), el("td", { class: "number" }, String(payout.attempt)),
-    el("td", {}, payout.bill_id || "–"), el("td", {}, payout.reason || ""), el("td", {}, payoutAction(payout)));
-  pages(card, await get("/v1/payouts", { state: payoutState }), "Payouts", ["Requested", "Id", "State", "#Amount", "Through", "#Attempt", "Bill", "Reason", ""], row);
-  place.append(card);
-}
-
-function payoutAction(payout) {
-  if (payout.state === "failed") {
-    return el("button", { type: "button", onclick: () => guarded(async () => {
-      const next = await change(`/v1/payouts/${payout.id}/retry`);
-      await show("payouts");
-      say(`A new payout was requested: ${next.id}`, "good");
-    }) }, "Pay again");
-  }
-  if (["in_review", "unknown"].includes(payout.state)) return el("button", { type: "button", onclick: () => resolution(payout) }, "Resolve");
-  return "";
-}
-
-function resolution(payout) {
-  const box = byId("detail");
-  const why = el("textarea", { id: "why", maxlength: 500, required: true });
-  const error = el("p", { class: "message bad", role: "alert", hidden: true });
-  const resolve = paid => async event => {
-    event.preventDefault();
-    if (!why.reportValidity()) return;
-    try {
-      await change(`/v1/payouts/${payout.id}/resolution`, { paid, reason: why.value });
-      box.close();
-      await show("payouts");
-      say("The payout is resolved.", "good");
-    } catch (problem) {
-      error.textContent = problem.message;
-      error.hidden = false;
-    }
-  };
-  box.replaceChildren(el("h2", { id: "detail-title" }, "How did payout ", short(payout.id), " end?"),
-    facts([["Amount", money(payout.amount)], ["Bill", payout.bill_id], ["Why it is here", payout.reason]]),
-    el("form", {}, el("label", { for: "why" }, "How you found out (becomes part of the history)"), why, error,
-      el("p", { class: "row" }, el("button", { class: "good", onclick: resolve(true) }, "It was paid"), el("button", { class: "bad", onclick: resolve(false) }, "It was not paid"),
-        el("button", { type: "button", onclick: () => box.close() }, "Close"))));
-  box.showModal();
-}
-
 // ---- system
 
 async function system(place) {
@@ -312,7 +265,7 @@ async function system(place) {
 
 // ---- frame
 
-const TABS = { report, receipts, review, payouts, system };
+const TABS = { report, receipts, review, payments, payouts, adjustments, reconciliation, wallet, periods, system };
 let current = "report";
 
 async function show(name) {
