@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use kvit_commands::app::{BULK_COMMANDS_MAX, BulkCommand, BulkMode, Done};
 use kvit_commands::error::CommandError;
 use kvit_domain::ids::{HoldId, TransactionId, WalletId};
-use kvit_domain::ledger::{Leg, TransactionKind};
+use kvit_domain::ledger::{Account, Leg, TransactionKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,6 +23,9 @@ use crate::parts::Gateway;
 
 /// Most bytes of a bulk's body.
 pub const BULK_BYTES_MAX: usize = 1024 * 1024;
+
+/// A bulk has one caller.
+const TWO_PEOPLE: &str = "corrections need two people: propose them at /v1/adjustments";
 
 /// Whether the commands stand together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -245,7 +248,20 @@ fn shown(outcome: Result<Done, CommandError>) -> BulkResult {
 }
 
 fn kind(pointer: &str, text: String) -> Answer<TransactionKind> {
-    serde_json::from_value(Value::String(text)).map_err(|_| wrong(pointer, "no such kind"))
+    let kind = serde_json::from_value(Value::String(text))
+        .map_err(|_| wrong(pointer, "there is no such kind"))?;
+    if kind == TransactionKind::Adjustment {
+        return Err(wrong(pointer, TWO_PEOPLE));
+    }
+    Ok(kind)
+}
+
+fn account(pointer: &str, name: &str) -> Answer<Account> {
+    let account = field(pointer, name)?;
+    if account == Account::Adjustments {
+        return Err(wrong(pointer, TWO_PEOPLE));
+    }
+    Ok(account)
 }
 
 impl LegInput {
@@ -262,7 +278,7 @@ impl BulkItem {
     fn command(self, at: &str) -> Answer<BulkCommand> {
         let wallet = |id: &str| field::<WalletId>(&format!("{at}/wallet_id"), id);
         let money = |amount: &AmountInput| amount.money(&format!("{at}/amount"));
-        let account = |name: &str| field(&format!("{at}/account"), name);
+        let account = |name: &str| account(&format!("{at}/account"), name);
         Ok(match self {
             Self::Post {
                 wallet_id,

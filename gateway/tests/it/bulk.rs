@@ -154,6 +154,12 @@ async fn a_wrong_field_of_a_command_is_named_by_its_place() {
         (wrong("wallet_id", json!("x")), "/commands/1/wallet_id"),
         (wrong("account", json!("petty cash")), "/commands/1/account"),
         (wrong("kind", json!("gift")), "/commands/1/kind"),
+        // Corrections need a second person.
+        (wrong("kind", json!("adjustment")), "/commands/1/kind"),
+        (
+            wrong("account", json!("adjustments:expense")),
+            "/commands/1/account",
+        ),
         (
             wrong("amount", json!({ "minor": 1, "currency": "ABC" })),
             "/commands/1/amount/currency",

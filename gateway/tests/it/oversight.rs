@@ -293,13 +293,37 @@ async fn f61_a_difference_has_an_owner_and_a_reason_and_the_same_findings_open_n
     let missing = format!("/v1/reconciliation/yookassa/payments/{day}/breaks/none/resolve");
     let missing = post(&world, &operator, &missing, "3", reason).await;
     assert_eq!(missing.refusal(), (404, "not_found".into()));
-    let run = world
-        .post(&format!("/v1/reconciliation/yookassa/payments/{day}/run"))
-        .key(&operator)
-        .once("4")
-        .send()
-        .await;
-    assert_eq!(run.refusal(), (422, "provider_not_configured".into()));
+}
+
+#[tokio::test]
+async fn f61_a_comparison_on_demand_finds_what_we_lack_once_and_corrects_nothing() {
+    let world = World::new().await;
+    let operator = world.key(&["operator"]).await;
+    let day = start().date_naive();
+    let run = |list: &'static str, once: &'static str| {
+        let path = format!("/v1/reconciliation/{list}/{day}/run");
+        world.post(&path).key(&operator).once(once).send()
+    };
+    for once in ["1", "2", "2"] {
+        let found = run("yookassa/payments", once).await.ok();
+        assert_eq!(
+            (&found["items"], &found["matched"], &found["breaks"]),
+            (&json!(1), &json!(0), &json!(1))
+        );
+    }
+    world.settle().await;
+    let open = world.read("/v1/reconciliation/breaks").await;
+    assert_eq!(open["data"].as_array().unwrap().len(), 1);
+    assert_eq!(open["data"][0]["item"], "theirs");
+    let accounts = world.read("/v1/trial-balance").await;
+    assert_eq!(accounts["accounts"], json!([]), "nothing is booked");
+    for nowhere in ["yookassa/settlement", "portmone/payments"] {
+        let got = run(nowhere, "3").await;
+        assert_eq!(got.refusal(), (422, "provider_not_configured".into()));
+    }
+    for nowhere in ["paypal/payments", "yookassa/gossip"] {
+        assert_eq!(run(nowhere, "4").await.refusal().0, 404);
+    }
 }
 
 #[tokio::test]

@@ -15,9 +15,14 @@ use kvit_commands::error::CommandError;
 use kvit_commands::ports::notifications::{
     InboxFault, NotificationInbox, PendingNotification, RawNotification, Received,
 };
-use kvit_domain::ids::PaymentId;
-use kvit_domain::money::Money;
+use kvit_commands::ports::operations::{Operations, OperationsFault, OurItem};
+use kvit_commands::ports::payment::PaymentFault;
+use kvit_commands::ports::statement::{ItemStatus, StatementItem, StatementSource};
+use kvit_domain::ids::{PaymentId, PayoutId};
+use kvit_domain::ledger::ProviderName;
+use kvit_domain::money::{Currency, Money};
 use kvit_domain::payment::{PaymentSnapshot, SnapshotStatus};
+use kvit_domain::reconciliation::StatementKind;
 use kvit_gateway::helpers::{PaymentAsker, WebhookAnswer};
 
 /// What the provider would say, if asked with our credentials.
@@ -118,4 +123,58 @@ pub fn portmone_answer(content_type: &str, body: &[u8], record: &str) -> Option<
         content_type: answer.content_type,
         body: answer.body,
     })
+}
+
+/// A provider whose list of payments has one payment, made a moment after the tests begin; and books of ours without any.
+pub struct OnePayment;
+
+#[async_trait]
+impl StatementSource for OnePayment {
+    fn provider(&self) -> ProviderName {
+        ProviderName::Yookassa
+    }
+    fn kinds(&self) -> Vec<StatementKind> {
+        vec![StatementKind::Payments]
+    }
+    async fn items(
+        &self,
+        _: StatementKind,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<StatementItem>, PaymentFault> {
+        let created_at = crate::world::start();
+        let item = StatementItem {
+            provider_id: "theirs".into(),
+            operation_id: None,
+            amount: Money::new(10_000, Currency::Rub),
+            fee: None,
+            status: ItemStatus::Done,
+            created_at,
+        };
+        Ok(if from <= created_at && created_at < to {
+            vec![item]
+        } else {
+            vec![]
+        })
+    }
+}
+
+#[async_trait]
+impl Operations for OnePayment {
+    async fn payout_by_bill(
+        &self,
+        _: ProviderName,
+        _: &str,
+    ) -> Result<Option<PayoutId>, OperationsFault> {
+        Ok(None)
+    }
+    async fn list(
+        &self,
+        _: ProviderName,
+        _: StatementKind,
+        _: DateTime<Utc>,
+        _: DateTime<Utc>,
+    ) -> Result<Vec<OurItem>, OperationsFault> {
+        Ok(vec![])
+    }
 }

@@ -1,5 +1,6 @@
 //! A platform in one process: the use cases over the real log, the read models, and the router.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,7 @@ use kvit_adapters::vault::{MasterKeys, PgVault};
 use kvit_commands::app::{App, AppParts, PaymentSettings};
 use kvit_commands::context::Context;
 use kvit_commands::executor::{Executor, Limits};
+use kvit_commands::policies::Reconciling;
 use kvit_commands::ports::notifications::NotificationInbox;
 use kvit_commands::ports::time::{Clock, System};
 use kvit_commands::testing::{ManualClock, MarkingVault};
@@ -37,7 +39,7 @@ use tokio::sync::Notify;
 use tower::ServiceExt;
 
 use crate::doubles::{AnyPhoto, Letters, MemoryObjects, NoLimit, recognition};
-use crate::provider::{Asker, Unsteady, portmone_answer};
+use crate::provider::{Asker, OnePayment, Unsteady, portmone_answer};
 
 /// The key with all scopes, as configuration gives it.
 pub const ADMIN: &str = "an-invented-bootstrap-key-of-the-tests";
@@ -243,7 +245,14 @@ impl World {
         let helpers = Helpers {
             payment_asker: Some(Arc::clone(&asker) as Arc<dyn PaymentAsker>),
             portmone_answer: Some(Arc::new(portmone_answer)),
-            ..Helpers::default()
+            reconciling: BTreeMap::from([(
+                ProviderName::Yookassa,
+                Arc::new(Reconciling::new(
+                    app.clone(),
+                    Arc::new(OnePayment),
+                    Arc::new(OnePayment),
+                )),
+            )]),
         };
         let (paused, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (at_pause, after_pause) = (Arc::clone(&paused), Arc::clone(&go_on));
