@@ -62,6 +62,7 @@ async fn told_to_wait_during_a_fan_out_the_bot_waits_and_everybody_gets_one_mess
     }
 }
 
+/// Also F59.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_whose_answer_was_lost_is_repeated_without_harm() {
     let world = World::new().await;

@@ -367,3 +367,48 @@ async fn a_payout_for_more_than_there_is_is_refused_and_holds_nothing() {
     );
     assert_eq!(balance(&world, user).await, (100, 0));
 }
+
+#[tokio::test]
+async fn f46_what_has_ended_stays_ended_whatever_somebody_says() {
+    let mut world = World::new().await;
+    let user = rich(&world, 500).await;
+    plan(&world, &[Behaviour::RefuseForEver]);
+    let failed = request(&world, user, "failed", 200).await;
+    world.settle().await;
+    let paid = request(&world, user, "paid", 300).await;
+    world.settle().await;
+    let worker = PayoutWorker::new(
+        world.app.clone(),
+        Arc::clone(&world.provider) as Arc<dyn PayoutProvider>,
+        PayoutWorkerOptions::default(),
+    );
+    let events = world.log.all().len();
+    for id in [failed, paid] {
+        worker.ask_now(id).await.unwrap();
+        assert!(!worker.ask_reversal(id, &context("forged")).await.unwrap());
+        let decided = world
+            .app
+            .resolve_payout(id, true, "a forged letter".into(), &context("decide"))
+            .await;
+        assert!(decided.is_err());
+    }
+    assert_eq!(state(&world, failed).await, PayoutState::Failed);
+    assert_eq!(state(&world, paid).await, PayoutState::Succeeded);
+    assert_eq!(balance(&world, user).await, (200, 0));
+    assert_eq!(world.log.all().len(), events);
+}
+
+#[tokio::test]
+async fn f55_the_outcome_of_a_payout_is_recorded_although_the_person_has_blocked_the_bot() {
+    let mut world = World::new().await;
+    let user = rich(&world, 500).await;
+    let id = request(&world, user, "a", 200).await;
+    world
+        .app
+        .mark_blocked(user, &context("blocked"))
+        .await
+        .unwrap();
+    world.settle().await;
+    assert_eq!(state(&world, id).await, PayoutState::Succeeded);
+    assert_eq!(balance(&world, user).await, (300, 0));
+}

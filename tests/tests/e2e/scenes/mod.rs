@@ -4,6 +4,7 @@ mod configuration;
 mod degraded;
 mod demo;
 mod mistakes;
+mod money;
 mod shopper;
 mod thirdparty;
 mod webhook;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::crowd::{Shopper, What, receipt};
 use crate::support::platform::{Home, Outside, Platform};
-use crate::support::{turn, until, verdict};
+use crate::support::{free_port, turn, until, verdict};
 
 const SECRET: &str = "an-invented-word-for-tests";
 
@@ -61,10 +61,4 @@ async fn updates_that_come_by_webhook_with_the_right_secret_lead_to_a_paid_recei
     verdict::all_is_well(&home.parts().await, &telegram, &[shopper], &[photo]).await;
     drop(platform);
     assert_eq!(home.panics(), Vec::<String>::new());
-}
-
-/// A port that is free now; the gateway must be told before it starts, since its own address is in the webhook's.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

@@ -24,6 +24,15 @@ impl Api {
         }
     }
 
+    /// The same gateway with another key.
+    pub fn with_key(&self, key: &str) -> Self {
+        Self {
+            base: self.base.clone(),
+            key: key.to_owned(),
+            http: self.http.clone(),
+        }
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
@@ -54,5 +63,23 @@ impl Api {
             .send()
             .await
             .unwrap()
+    }
+
+    /// A change that must be taken; the answer.
+    pub async fn change(&self, path: &str, key: &str, body: &Value) -> Value {
+        let answer = self.post(path, key, body).await;
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{path} {key}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// A change that must be refused: the status, the code, and the whole answer.
+    pub async fn refused(&self, path: &str, key: &str, body: &Value) -> (u16, String, Value) {
+        let answer = self.post(path, key, body).await;
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(!status.is_success(), "{path} {key}: {status} {text}");
+        let problem: Value = serde_json::from_str(&text).unwrap();
+        let code = problem["code"].as_str().unwrap_or_default().to_owned();
+        (status.as_u16(), code, problem)
     }
 }

@@ -1,8 +1,10 @@
 //! What the scenes are played with.
 
 pub mod api;
+pub mod books;
 pub mod crowd;
 pub mod platform;
+pub mod till;
 pub mod verdict;
 
 use std::future::Future;
@@ -38,7 +40,16 @@ pub fn seed(scene: &str) -> u64 {
 const A_PERSONS_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks until there is something to see; panics with `what` when there never is.
-pub async fn until<T, F, A>(what: &str, mut look: F) -> T
+pub async fn until<T, F, A>(what: &str, look: F) -> T
+where
+    F: FnMut() -> A,
+    A: Future<Output = Option<T>>,
+{
+    until_within(A_PERSONS_PATIENCE, what, look).await
+}
+
+/// As [`until`], with a patience of one's own.
+pub async fn until_within<T, F, A>(patience: Duration, what: &str, mut look: F) -> T
 where
     F: FnMut() -> A,
     A: Future<Output = Option<T>>,
@@ -48,10 +59,18 @@ where
         if let Some(seen) = look().await {
             return seen;
         }
-        assert!(
-            begun.elapsed() < A_PERSONS_PATIENCE,
-            "waited in vain for {what}"
-        );
+        assert!(begun.elapsed() < patience, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A port that is free now, for a gateway whose address must be known before it starts or stay when it starts again. Below
+/// those that the system gives to outgoing connections, so that none of them takes it meanwhile.
+pub fn free_port() -> u16 {
+    loop {
+        let port = rand::random_range(20_000..32_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }

@@ -12,8 +12,10 @@ use kvit::config::Sources;
 use kvit::roles::parts::Parts;
 use kvit::roles::seed::default_campaign;
 use kvit_adapters::sandbox::client::SandboxClient;
-use kvit_adapters::sandbox::portmone::PortmoneSettings;
+use kvit_adapters::sandbox::portmone::{GATEWAY, GatewaySettings, PortmoneSettings};
 use kvit_adapters::sandbox::telegram::TelegramSettings;
+use kvit_adapters::sandbox::yookassa::YookassaSettings;
+use kvit_adapters::sandbox::yookassa::faults::Outcome;
 use kvit_adapters::sandbox::{RunningSandbox, Sandbox, SandboxConfig};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -40,6 +42,23 @@ impl Home {
 
     pub fn state(&self) -> PathBuf {
         self.path().join(".kvit")
+    }
+
+    /// Runs a command of the binary to its end; its exit status and everything that it said.
+    pub async fn run(&self, args: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kvit-under-test"));
+        command
+            .args(args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .current_dir(self.path())
+            .stdin(Stdio::null());
+        let done = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stdout).into_owned()
+            + &String::from_utf8_lossy(&done.stderr);
+        (done.status.code(), said)
     }
 
     /// Everything that the platform's processes said.
@@ -241,8 +260,8 @@ impl Platform {
         let line = program.line("API, documentation and admin page: ").await;
         let gateway = between(&line, "admin page: ", "/docs").to_owned();
         let sandbox = if inside {
-            let line = program.line("simulated Telegram and Portmone: ").await;
-            let url = between(&line, "and Portmone: ", "\n").parse().unwrap();
+            let line = program.line("simulated Telegram, ").await;
+            let url = between(&line, "YooKassa: ", "\n").parse().unwrap();
             Some(SandboxClient::new(url).unwrap())
         } else {
             None
@@ -290,7 +309,8 @@ fn command_line(pid: u32) -> String {
     String::from_utf8_lossy(&bytes).replace('\0', " ")
 }
 
-fn children_of(pid: u32) -> Vec<u32> {
+/// The processes that a process has started and that still run.
+pub fn children_of(pid: u32) -> Vec<u32> {
     std::fs::read_dir("/proc")
         .unwrap()
         .flatten()
@@ -304,7 +324,7 @@ fn children_of(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Telegram and Portmone outside of the platform, as they really are: they do not die with it.
+/// Telegram and the providers outside of the platform, as they really are: they do not die with it.
 pub struct Outside {
     pub running: RunningSandbox,
 }
@@ -313,6 +333,12 @@ impl Outside {
     pub async fn start(seed: u64) -> Self {
         let config = SandboxConfig {
             seed,
+            yookassa: YookassaSettings {
+                // As often as the real one notifies, but for a test that has less than a day.
+                webhook_offsets: vec![1, 3, 6, 12, 25, 60, 120],
+                payout_outcome: Outcome::Succeeded { after_seconds: 1 },
+                ..YookassaSettings::default()
+            },
             ..SandboxConfig::default()
         };
         Self {
@@ -327,7 +353,10 @@ impl Outside {
     /// The settings that lead there.
     pub fn env(&self) -> Vec<(String, String)> {
         let (telegram, portmone) = (TelegramSettings::default(), PortmoneSettings::default());
+        let (yookassa, cards) = (YookassaSettings::default(), GatewaySettings::default());
         let payee = |index: usize| portmone.payees[index].id.clone();
+        let mut gateway = self.running.base_url();
+        gateway.set_path(GATEWAY);
         [
             ("TELEGRAM_API_URL", self.running.telegram_url().to_string()),
             ("TELEGRAM_BOT_TOKEN", telegram.token),
@@ -341,6 +370,19 @@ impl Outside {
             ("PORTMONE_PAYEE_ID_LIFECELL", payee(2)),
             ("PORTMONE_LOGIN", portmone.login.clone()),
             ("PORTMONE_PASSWORD", portmone.password.clone()),
+            ("PORTMONE_GATEWAY_URL", gateway.to_string()),
+            ("PORTMONE_GATEWAY_PAYEE_ID", cards.payee_id),
+            ("PORTMONE_GATEWAY_LOGIN", cards.login),
+            ("PORTMONE_GATEWAY_PASSWORD", cards.password),
+            ("PORTMONE_GATEWAY_KEY", cards.key),
+            ("YOOKASSA_URL", self.running.yookassa_url().to_string()),
+            ("YOOKASSA_SHOP_ID", yookassa.shop.id),
+            ("YOOKASSA_SECRET_KEY", yookassa.shop.secret),
+            ("YOOKASSA_PAYOUT_GATEWAY_ID", yookassa.gateway.id),
+            ("YOOKASSA_PAYOUT_SECRET_KEY", yookassa.gateway.secret),
+            ("YOOKASSA_RETURN_URL", "http://127.0.0.1/thanks".to_owned()),
+            // The simulated provider sends from this machine.
+            ("YOOKASSA_SOURCES", "any".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()

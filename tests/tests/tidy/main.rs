@@ -7,6 +7,8 @@
     reason = "tests"
 )]
 
+mod failure_cases;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
