@@ -7,7 +7,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kvit_adapters::audit::{Kind, VerifyOptions, verify_log};
 use kvit_adapters::postgres::migrate;
@@ -71,10 +71,8 @@ pub async fn run(args: &DrillArgs) -> Result<ExitCode, BackupError> {
         let shutdown = shutdown::on_signals()?;
         let place = Place::make(args.dir.as_deref())?;
         let begun = Instant::now();
-        let stack = tokio::select! {
-            stack = Stack::start_in(place.folder.path()) => stack?,
-            () = shutdown.cancelled() => return Err(BackupError::Stopped),
-        };
+        // Not interrupted: a start that is torn apart could still be writing into a folder that we have removed.
+        let stack = Stack::start_in(place.folder.path()).await?;
         drill.note("cluster", begun, "a fresh private cluster", Vec::new());
         let done = tokio::select! {
             done = prove(&desk.config, &stack, &file, &manifest, &mut drill) => done,
@@ -116,17 +114,31 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Ok(text) = std::fs::read_to_string(self.folder.path().join("postgres.path")) {
-            let far = PathBuf::from(text.trim());
-            if far.parent() == Some(Path::new("/var/tmp"))
-                && far
-                    .file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with("kvit-"))
-            {
-                let _gone_already = std::fs::remove_dir_all(&far);
+        let marker = self.folder.path().join("postgres.path");
+        let far = std::fs::read_to_string(marker).unwrap_or_default();
+        let far = PathBuf::from(far.trim());
+        let ours = far.parent() == Some(Path::new("/var/tmp"))
+            && far
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("kvit-"));
+        if ours {
+            remove(&far);
+        }
+        remove(self.folder.path());
+    }
+}
+
+/// Removes a folder in which a server may still be dying, as after one that did not start, and writing its last lines.
+fn remove(folder: &Path) {
+    for _ in 0..100 {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                std::thread::sleep(Duration::from_millis(50));
             }
+            Ok(()) | Err(_) => return,
         }
     }
+    tracing::warn!(folder = %folder.display(), "the drill's folder could not be removed");
 }
 
 async fn prove(

@@ -5,8 +5,10 @@ use serde_json::Value;
 use crate::books::{Books, run};
 use crate::support::folder;
 
+/// The kill -9 of the case is tried where processes are killed. Here: folding the log again gives the same balances, knows
+/// nothing of any provider or bus, and writes nothing into the log.
 #[tokio::test(flavor = "multi_thread")]
-async fn untouched_read_models_are_what_the_log_says() {
+async fn f57_a_replay_gives_the_same_balances_and_does_nothing_else() {
     let books = Books::busy().await;
     books.settle().await;
     let dir = folder();
@@ -21,6 +23,11 @@ async fn untouched_read_models_are_what_the_log_says() {
         assert_eq!(model["position"], books.head);
         assert!(model["events_per_second"].as_u64().unwrap() > 0, "{model}");
     }
+    let head: i64 = sqlx::query_scalar("SELECT position FROM event_head")
+        .fetch_one(&books.db.pool)
+        .await
+        .unwrap();
+    assert_eq!(head, books.head, "a replay wrote into the log");
     let (status, out, _) = run(&mut books.kvit(dir.path(), &["replay"]));
     assert_eq!(status, 0);
     assert!(
@@ -193,4 +200,24 @@ async fn a_rebuild_says_what_was_wrong_and_puts_it_right() {
     let (status, _, said) = run(&mut books.kvit(dir.path(), &["rebuild", "nothing"]));
     assert_eq!(status, 2);
     assert!(said.contains("there is no read model `nothing`"), "{said}");
+}
+
+#[test]
+fn every_command_is_on_the_map() {
+    let (_, help, _) = run(crate::support::kvit(folder().path()).arg("--help"));
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() >= 16, "{help}");
+    let map = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/cli.md");
+    let map = std::fs::read_to_string(map).unwrap();
+    for command in commands {
+        assert!(map.contains(&format!("| `kvit {command}` |")), "{command}");
+    }
 }

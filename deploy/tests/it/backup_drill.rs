@@ -3,10 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::books::{Books, run};
-use crate::support::{folder, processes_in};
+use crate::support::{folder, processes_in, send, wait_for};
 
 fn backup(books: &Books, dir: &Path, out: &str, more: &[&str]) -> PathBuf {
     let arguments = [&["backup", "--out", out], more].concat();
@@ -123,6 +124,36 @@ async fn a_damaged_dump_another_manifest_and_changed_read_models_are_all_found()
     }
     std::fs::remove_file(manifest_of(&dump)).unwrap();
     assert_eq!(drill(dir.path(), &dump).0, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_is_interrupted_leaves_nothing_behind() {
+    let books = Books::busy().await;
+    let dir = folder();
+    let dump = backup(&books, dir.path(), "one.dump", &[]);
+    let scratch = dir.path().join("scratch");
+    std::fs::create_dir_all(&scratch).unwrap();
+    std::fs::set_permissions(&scratch, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut running = crate::support::kvit(dir.path())
+        .arg("restore-drill")
+        .arg(&dump)
+        .arg("--dir")
+        .arg(&scratch)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the cluster", || {
+        processes_in(&scratch)
+            .iter()
+            .any(|(pid, _)| *pid != running.id())
+    });
+    send(running.id(), Signal::SIGTERM);
+    assert_eq!(running.wait().unwrap().code(), Some(3));
+    wait_for("the end of the cluster", || {
+        processes_in(&scratch).is_empty()
+    });
+    assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
