@@ -140,6 +140,26 @@ fn what_was_kept_outside_finds_an_end_that_was_cut_off_with_its_checkpoints() {
     bundle.checkpoints.remove(0);
     let report = check(&bundle, &kept);
     assert_eq!(report.exit_code(), 1, "{report}");
+    // One that was made and then left out of the line, and one of another history.
+    let mut made = Bundle::new();
+    made.checkpoints.truncate(1);
+    made.checkpoints[0] = made.checkpoints[0]
+        .replace("\"position\":10", "\"position\":15")
+        .replace("\"events\":10", "\"events\":15");
+    seal(&mut made, |_| {});
+    let report = check(&Bundle::new(), &outside(&made.checkpoints));
+    assert_eq!(
+        (report.exit_code(), kinds(&report)),
+        (1, vec![Kind::Checkpoint]),
+        "{report}"
+    );
+    seal(&mut made, |body| body["hash"] = json!("ab".repeat(32)));
+    let report = check(&Bundle::new(), &outside(&made.checkpoints));
+    assert_eq!(
+        kinds(&report),
+        [Kind::Rewritten, Kind::Checkpoint],
+        "{report}"
+    );
     // One that cannot be read, and one that is not signed.
     let report = check(&Bundle::new(), &outside(&["{}".to_owned()]));
     assert_eq!(report.exit_code(), 3, "{report}");
