@@ -8,7 +8,8 @@ use kvit_domain::ids::{
 use kvit_domain::money::Currency;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::PgHasArrayType;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType};
 use sqlx::{Decode, Encode, Postgres, Type};
 use uuid::Uuid;
 
@@ -38,6 +39,37 @@ pub trait Column: Sized {
     /// # Errors
     /// What is wrong with the stored value.
     fn from_wire(wire: Option<Self::Wire>) -> Result<Self, String>;
+    /// As a field of a binary `COPY`: its length, then its bytes in the column's own type.
+    ///
+    /// # Errors
+    /// When the value cannot be encoded.
+    fn to_copy(&self, out: &mut PgArgumentBuffer) -> Result<(), BoxDynError> {
+        match self.to_wire() {
+            Some(wire) => field(out, |out| wire.encode_by_ref(out).map(|_| ())),
+            None => nothing(out),
+        }
+    }
+}
+
+/// An empty field of a `COPY`.
+fn nothing(out: &mut PgArgumentBuffer) -> Result<(), BoxDynError> {
+    out.extend_from_slice(&(-1_i32).to_be_bytes());
+    Ok(())
+}
+
+/// A field of a `COPY`, with its length before it.
+fn field(
+    out: &mut PgArgumentBuffer,
+    write: impl FnOnce(&mut PgArgumentBuffer) -> Result<(), BoxDynError>,
+) -> Result<(), BoxDynError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    write(out)?;
+    let length = i32::try_from(out.len() - start - 4)?;
+    if let Some(place) = out.get_mut(start..start + 4) {
+        place.copy_from_slice(&length.to_be_bytes());
+    }
+    Ok(())
 }
 
 fn present<T>(wire: Option<T>) -> Result<T, String> {
@@ -56,6 +88,13 @@ impl<T: Column> Column for Option<T> {
 
     fn from_wire(wire: Option<Self::Wire>) -> Result<Self, String> {
         wire.map(|wire| T::from_wire(Some(wire))).transpose()
+    }
+
+    fn to_copy(&self, out: &mut PgArgumentBuffer) -> Result<(), BoxDynError> {
+        match self {
+            Some(value) => value.to_copy(out),
+            None => nothing(out),
+        }
     }
 }
 
@@ -183,6 +222,27 @@ impl Column for Wide {
             .map(Self)
             .map_err(|_| "not a whole number of 128 bits".to_owned())
     }
+
+    /// A `numeric` travels as digits of base ten thousand: how many, the power of the first, the sign, decimals, digits.
+    fn to_copy(&self, out: &mut PgArgumentBuffer) -> Result<(), BoxDynError> {
+        let mut digits = Vec::with_capacity(10);
+        let mut rest = self.0.unsigned_abs();
+        while rest > 0 {
+            digits.push(i16::try_from(rest % 10_000)?);
+            rest /= 10_000;
+        }
+        let count = i16::try_from(digits.len())?;
+        let sign = if self.0 < 0 { 0x4000_i16 } else { 0 };
+        field(out, |out| {
+            for part in [count, count.saturating_sub(1).max(0), sign, 0] {
+                out.extend_from_slice(&part.to_be_bytes());
+            }
+            for digit in digits.iter().rev() {
+                out.extend_from_slice(&digit.to_be_bytes());
+            }
+            Ok(())
+        })
+    }
 }
 
 /// A value kept as `jsonb`.
@@ -210,6 +270,16 @@ impl<T: Serialize + DeserializeOwned> Column for Json<T> {
         serde_json::from_str(&present(wire)?)
             .map(Self)
             .map_err(|error| error.to_string())
+    }
+
+    /// A `jsonb` travels as the number of its version and its text.
+    fn to_copy(&self, out: &mut PgArgumentBuffer) -> Result<(), BoxDynError> {
+        let text = self.to_wire().unwrap_or_default();
+        field(out, |out| {
+            out.push(1);
+            out.extend_from_slice(text.as_bytes());
+            Ok(())
+        })
     }
 }
 

@@ -242,7 +242,7 @@ pub async fn account_statement(
                 e.value_date, t.description, t.reference, e.position
            FROM (SELECT * FROM {schema}.entries
                   WHERE account_no = $1 AND entry_no < $2 ORDER BY entry_no DESC LIMIT $3) e
-           JOIN {schema}.transactions t USING (transaction_id) ORDER BY e.entry_no DESC",
+           JOIN {schema}.transactions t ON t.booked_position = e.position ORDER BY e.entry_no DESC",
         schema = view.schema(0)
     );
     let mut items = Vec::new();

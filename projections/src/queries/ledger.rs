@@ -9,6 +9,7 @@ pub use super::accounts::{
 };
 use super::{AsOf, Page, View, arguments, bounded, projection};
 use crate::error::Fault;
+use crate::fold::ledger::BookingRow;
 pub use crate::fold::ledger::{AccountRow, HoldRow, StatementRow, TransactionRow, WalletRow};
 
 /// The wallets of a person.
@@ -84,7 +85,8 @@ pub async fn statement(
     Ok(view.as_of(page))
 }
 
-/// A transaction with all its legs.
+/// A transaction with all its legs. Ids are chosen by who books: should two streams have booked the same one, this is the
+/// one that was booked first.
 ///
 /// # Errors
 /// [`Fault`].
@@ -93,10 +95,25 @@ pub async fn transaction(
     id: TransactionId,
 ) -> Result<AsOf<Option<TransactionRow>>, Fault> {
     let mut view = View::open(pool, &[projection::LEDGER]).await?;
-    let row = view
-        .row("WHERE t.transaction_id = $1", arguments![id.0])
+    let booked: Option<BookingRow> = view
+        .row(
+            "WHERE t.transaction_id = $1 ORDER BY t.booked_position LIMIT 1",
+            arguments![id.0],
+        )
         .await?;
-    Ok(view.as_of(row))
+    let Some(booked) = booked else {
+        return Ok(view.as_of(None));
+    };
+    // A reversal stands on the stream of its original.
+    let reversals: Vec<BookingRow> = view
+        .rows(
+            "WHERE t.reverses = $1 AND t.wallet_id IS NOT DISTINCT FROM $2 AND t.journal IS NOT DISTINCT FROM $3
+             ORDER BY t.booked_position",
+            arguments![id.0, booked.wallet_id.map(|id| id.to_string()), booked.journal.clone()],
+        )
+        .await?;
+    let row = TransactionRow::of(booked, &reversals);
+    Ok(view.as_of(Some(row)))
 }
 
 /// The booked balance of a wallet at a moment, minor units; `None` when there is no such wallet.

@@ -1,7 +1,7 @@
 //! Any account at any moment, by booking and by value date, as it is known now or was known then.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use kvit_domain::ids::TransactionId;
+use kvit_domain::ids::{HoldId, TransactionId};
 use kvit_domain::journal::JournalCommand;
 use kvit_domain::ledger::{Account, Leg, Side, Transaction, TransactionKind};
 use kvit_domain::money::{Currency, Money};
@@ -387,4 +387,103 @@ async fn between_the_steps_of_a_transfer_nothing_is_missing_and_at_rest_clearing
         (from.posted_minor, from.held_minor, to.posted_minor),
         (300, 0, 200)
     );
+}
+
+#[tokio::test]
+async fn the_same_ids_on_two_wallets_are_two_bookings_and_two_holds() {
+    let mut world = World::new().await;
+    let mut people = [world.person(), world.person()];
+    let (id, hold_id) = (
+        TransactionId::derived("t", "same"),
+        HoldId::derived("t", "same"),
+    );
+    for (person, minor) in people.iter_mut().zip([100, 50]) {
+        let bonus = Account::BonusExpense;
+        world
+            .post(person, id, TransactionKind::Reward, bonus, minor, "r")
+            .unwrap();
+        world.hold(person, hold_id, minor, "deposit");
+    }
+    world.settle().await;
+    let release = WalletCommand::Release {
+        hold_id,
+        reason: kvit_domain::wallet::ReleaseReason::Operator,
+    };
+    let first = &mut people[0];
+    world
+        .run(first.wallet_id, "api:1", &mut first.wallet, &release)
+        .unwrap();
+    world.settle().await;
+    let mut held = Vec::new();
+    for person in &people {
+        let holds = ledger::holds(&world.pool, person.wallet_id, true)
+            .await
+            .unwrap();
+        held.push(holds.data.iter().map(|hold| hold.left_minor).sum::<i64>());
+    }
+    assert_eq!(held, [0, 50]);
+    let row = ledger::transaction(&world.pool, id)
+        .await
+        .unwrap()
+        .data
+        .unwrap();
+    assert_eq!(
+        (row.wallet_id, row.amount_minor),
+        (Some(people[0].wallet_id), 100)
+    );
+    let page =
+        accounts::account_statement(&world.pool, Account::BonusExpense, Currency::Uah, None, 9);
+    let amounts: Vec<i64> = page
+        .await
+        .unwrap()
+        .data
+        .items
+        .iter()
+        .map(|e| e.amount_minor)
+        .collect();
+    assert_eq!(amounts, [50, 100]);
+    assert_eq!(compare(&world.pool, None).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_account_of_the_operator_can_hold_more_than_64_bits_one_by_one_and_in_bulk() {
+    for page in [1, 1_000] {
+        let mut world = World::new().await;
+        let mut people: Vec<_> = (0..40).map(|_| world.person()).collect();
+        let most = i64::MAX / 4;
+        for (n, person) in people.iter_mut().enumerate() {
+            let id = TransactionId::derived("t", &n.to_string());
+            let bonus = Account::BonusExpense;
+            world
+                .post(person, id, TransactionKind::Reward, bonus, most, "r")
+                .unwrap();
+        }
+        world.flush().await;
+        world.projector().with_page(page).catch_up().await.unwrap();
+        let total = i128::from(most) * 40;
+        for moment in [
+            Moment::Now,
+            Moment::Position(world.head),
+            Moment::ValueDate(day("2026-03-11")),
+        ] {
+            let bonus = accounts::account_balance(
+                &world.pool,
+                Account::BonusExpense,
+                Currency::Uah,
+                moment,
+            );
+            assert_eq!(
+                bonus.await.unwrap().data.unwrap().0,
+                total,
+                "{moment:?} by {page}"
+            );
+        }
+        assert!(
+            accounts::trial_balance_at(&world.pool, Moment::Position(world.head))
+                .await
+                .unwrap()
+                .data
+                .is_balanced()
+        );
+    }
 }

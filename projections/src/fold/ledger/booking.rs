@@ -7,8 +7,7 @@ use kvit_domain::money::Money;
 use kvit_domain::rules::kyiv_day;
 
 use super::rows::{
-    AccountKey, AccountRow, EntryRow, LedgerRows, StatementRow, TransactionKey, TransactionRow,
-    WalletKey, entry_no,
+    AccountKey, AccountRow, BookingRow, EntryRow, LedgerRows, StatementRow, WalletKey, entry_no,
 };
 use super::{add, kind_code, side_code};
 use crate::column::{Json, Wide};
@@ -40,35 +39,6 @@ pub(super) fn want_accounts(transaction: &Transaction, rows: &mut LedgerRows) {
             currency: leg.amount.currency,
         });
     }
-}
-
-pub(super) fn want_original(original_id: TransactionId, rows: &mut LedgerRows) {
-    rows.transactions.want(TransactionKey {
-        transaction_id: original_id,
-    });
-}
-
-/// Marks the original of a reversal.
-pub(super) fn reverse(
-    event: &LogEvent,
-    original_id: TransactionId,
-    reversal: &Transaction,
-    rows: &mut LedgerRows,
-) -> Result<(), FoldError> {
-    let original = rows
-        .transactions
-        .change(&TransactionKey {
-            transaction_id: original_id,
-        })
-        .ok_or(FoldError::Missing("transaction"))?;
-    original.reversed_by = Some(reversal.id);
-    let undone = debits(&reversal.legs, Money::new(0, original.currency))?;
-    original.reversed_minor = add(original.reversed_minor, undone)?;
-    original.position = event.position;
-    if original.reversed_minor > original.amount_minor {
-        return Err(FoldError::Law("reversals undo more than their original"));
-    }
-    Ok(())
 }
 
 /// Sum of the debits in the currency of `zero`, minor units.
@@ -135,14 +105,14 @@ impl<'a> Booking<'a> {
             Place::Wallet(wallet_id) => (Some(wallet_id), None),
             Place::Journal(id) => (None, Some(id)),
         };
-        rows.transactions.put(TransactionRow {
+        rows.transactions.push(BookingRow {
+            booked_position: event.position,
             transaction_id: transaction.id,
             kind: kind_code(transaction.kind).to_owned(),
             wallet_id,
             journal,
             currency,
             amount_minor,
-            reversed_minor: 0,
             legs: Json(transaction.legs),
             hold_id: self.hold_id,
             booked_at: event.recorded_at,
@@ -150,8 +120,6 @@ impl<'a> Booking<'a> {
             description: transaction.description,
             reference: transaction.reference,
             reverses: self.reverses,
-            reversed_by: None,
-            booked_position: event.position,
             position: event.position,
         });
         Ok(())

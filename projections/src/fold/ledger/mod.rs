@@ -13,10 +13,11 @@ use kvit_domain::wallet::WalletEvent;
 
 use crate::log::{FoldError, LogEvent, Needs};
 use crate::projection::Fold;
-use booking::{Booking, Place, reverse, want_accounts, want_original};
+use booking::{Booking, Place, want_accounts};
 pub use rows::{
-    AccountKey, AccountRow, EntryKey, EntryRow, HoldKey, HoldRow, LedgerRows, StatementKey,
-    StatementRow, TransactionKey, TransactionRow, WalletKey, WalletRow, entry_no, last_entry_no,
+    AccountKey, AccountRow, BookingKey, BookingRow, EntryKey, EntryRow, HoldKey, HoldRow,
+    LedgerRows, StatementKey, StatementRow, TransactionRow, WalletKey, WalletRow, entry_no,
+    last_entry_no,
 };
 
 /// What the fold takes from the log.
@@ -34,7 +35,7 @@ pub struct Ledger;
 
 impl Fold for Ledger {
     const NAME: &'static str = "ledger";
-    const VERSION: i64 = 2;
+    const VERSION: i64 = 3;
     const NEEDS: Needs = Needs {
         aggregates: &["wallet", "journal"],
         actors: false,
@@ -56,40 +57,30 @@ impl Fold for Ledger {
     fn want(_event: &LogEvent, change: &Change, rows: &mut LedgerRows) {
         let (wallet_id, change) = match change {
             Change::Wallet(wallet_id, change) => (*wallet_id, change),
-            Change::Journal(_, JournalEvent::TransactionPosted { transaction }) => {
-                return want_accounts(transaction, rows);
-            }
             Change::Journal(
                 _,
-                JournalEvent::TransactionReversed {
-                    original_id,
-                    transaction,
-                },
-            ) => {
-                want_original(*original_id, rows);
-                return want_accounts(transaction, rows);
-            }
+                JournalEvent::TransactionPosted { transaction }
+                | JournalEvent::TransactionReversed { transaction, .. },
+            ) => return want_accounts(transaction, rows),
         };
         rows.wallets.want(WalletKey { wallet_id });
         match change {
-            WalletEvent::TransactionPosted { transaction } => want_accounts(transaction, rows),
+            WalletEvent::TransactionPosted { transaction }
+            | WalletEvent::TransactionReversed { transaction, .. } => {
+                want_accounts(transaction, rows);
+            }
             WalletEvent::HoldCaptured {
                 hold_id,
                 transaction,
             } => {
-                rows.holds.want(HoldKey { hold_id: *hold_id });
-                want_accounts(transaction, rows);
-            }
-            WalletEvent::TransactionReversed {
-                original_id,
-                transaction,
-            } => {
-                want_original(*original_id, rows);
+                let hold_id = *hold_id;
+                rows.holds.want(HoldKey { hold_id, wallet_id });
                 want_accounts(transaction, rows);
             }
             WalletEvent::HoldReleased { hold_id, .. }
             | WalletEvent::HoldExpired { hold_id, .. } => {
-                rows.holds.want(HoldKey { hold_id: *hold_id });
+                let hold_id = *hold_id;
+                rows.holds.want(HoldKey { hold_id, wallet_id });
             }
             WalletEvent::WalletOpened { .. }
             | WalletEvent::HoldPlaced { .. }
@@ -118,7 +109,6 @@ fn journal(
             original_id,
             transaction,
         } => {
-            reverse(event, original_id, &transaction, rows)?;
             booking.reverses = Some(original_id);
             booking.post(transaction, rows)
         }
@@ -202,7 +192,6 @@ fn wallet(
             original_id,
             transaction,
         } => {
-            reverse(event, original_id, &transaction, rows)?;
             booking.reverses = Some(original_id);
             booking.post(transaction, rows)?;
         }
@@ -236,7 +225,7 @@ fn shrink<'a>(
         .ok_or(FoldError::Overflow)?;
     let hold = rows
         .holds
-        .change(&HoldKey { hold_id })
+        .change(&HoldKey { hold_id, wallet_id })
         .ok_or(FoldError::Missing("hold"))?;
     hold.left_minor = hold
         .left_minor

@@ -3,8 +3,9 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use kvit_domain::event::Position;
 use kvit_domain::ids::{HoldId, TransactionId, UserId, WalletId};
-use kvit_domain::ledger::{Account, Leg};
+use kvit_domain::ledger::{Account, Leg, Side};
 use kvit_domain::money::Currency;
+use serde::Serialize;
 
 use crate::column::{Json, Wide};
 use crate::table::{table, tables};
@@ -49,10 +50,10 @@ table! {
     key HoldKey {
         /// The hold.
         hold_id: HoldId,
+        /// On which wallet: holds of two wallets may have the same id.
+        wallet_id: WalletId,
     }
     columns {
-        /// On which wallet.
-        wallet_id: WalletId,
         /// Currency of the amounts.
         currency: Currency,
         /// What was reserved at first, minor units.
@@ -106,17 +107,20 @@ table! {
         /// What it came from: a receipt, a payout, a job, by id.
         reference: String,
     }
-    indexes ["(wallet_id, booked_at)"]
+    indexes []
 }
 
 table! {
-    /// A transaction with all its legs.
-    TransactionRow in "transactions"
-    key TransactionKey {
-        /// Its id.
-        transaction_id: TransactionId,
+    /// A transaction with all its legs; its rows never change. Bookings on two streams may have the same id, so the place in
+    /// the log names them.
+    BookingRow in "transactions"
+    key BookingKey {
+        /// Position of the event that booked it.
+        booked_position: Position,
     }
     columns {
+        /// Its id.
+        transaction_id: TransactionId,
         /// What it was for: a transaction kind in snake_case.
         kind: String,
         /// On which wallet's stream it stands; empty for bookings that concern no wallet.
@@ -127,8 +131,6 @@ table! {
         currency: Currency,
         /// Sum of its debits in that currency, minor units.
         amount_minor: i64,
-        /// How much of that sum later transactions have undone: all of it when it equals the sum.
-        reversed_minor: i64,
         /// All legs.
         legs: Json<Vec<Leg>>,
         /// The hold it was captured from.
@@ -143,12 +145,75 @@ table! {
         reference: String,
         /// The earlier transaction that it undoes, or a part of it.
         reverses: Option<TransactionId>,
-        /// The last later transaction that undid it or a part of it.
-        reversed_by: Option<TransactionId>,
-        /// Position of the event that booked it.
-        booked_position: Position,
     }
-    indexes ["(booked_at)"]
+    indexes ["(transaction_id)", "(booked_at)", "(reverses) WHERE reverses IS NOT NULL"]
+}
+
+/// A transaction with all its legs and what later ones have undone of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TransactionRow {
+    /// Its id.
+    pub transaction_id: TransactionId,
+    /// What it was for: a transaction kind in snake_case.
+    pub kind: String,
+    /// On which wallet's stream it stands; empty for bookings that concern no wallet.
+    pub wallet_id: Option<WalletId>,
+    /// On which journal's stream it stands; empty for bookings of a wallet.
+    pub journal: Option<String>,
+    /// Currency of its first leg.
+    pub currency: Currency,
+    /// Sum of its debits in that currency, minor units.
+    pub amount_minor: i64,
+    /// How much of that sum later transactions have undone: all of it when it equals the sum.
+    pub reversed_minor: i64,
+    /// All legs.
+    pub legs: Json<Vec<Leg>>,
+    /// The hold it was captured from.
+    pub hold_id: Option<HoldId>,
+    /// When it was booked.
+    pub booked_at: DateTime<Utc>,
+    /// From which day it counts.
+    pub value_date: NaiveDate,
+    /// Words.
+    pub description: String,
+    /// What it came from.
+    pub reference: String,
+    /// The earlier transaction that it undoes, or a part of it.
+    pub reverses: Option<TransactionId>,
+    /// The last later transaction that undid it or a part of it.
+    pub reversed_by: Option<TransactionId>,
+    /// Position of the event that booked it.
+    pub booked_position: Position,
+}
+
+impl TransactionRow {
+    /// The transaction and what its reversals, in the order of the log, have undone of it.
+    #[must_use]
+    pub fn of(row: BookingRow, reversals: &[BookingRow]) -> Self {
+        let reversed_minor = reversals
+            .iter()
+            .flat_map(|reversal| &reversal.legs.0)
+            .filter(|leg| leg.side == Side::Debit && leg.amount.currency == row.currency)
+            .fold(0_i64, |sum, leg| sum.saturating_add(leg.amount.minor));
+        Self {
+            transaction_id: row.transaction_id,
+            kind: row.kind,
+            wallet_id: row.wallet_id,
+            journal: row.journal,
+            currency: row.currency,
+            amount_minor: row.amount_minor,
+            reversed_minor,
+            legs: row.legs,
+            hold_id: row.hold_id,
+            booked_at: row.booked_at,
+            value_date: row.value_date,
+            description: row.description,
+            reference: row.reference,
+            reverses: row.reverses,
+            reversed_by: reversals.last().map(|reversal| reversal.transaction_id),
+            booked_position: row.booked_position,
+        }
+    }
 }
 
 table! {
@@ -247,7 +312,7 @@ tables! {
         /// Statement entries.
         statement: Appends<StatementRow>,
         /// Transactions.
-        transactions: Rows<TransactionRow>,
+        transactions: Appends<BookingRow>,
         /// Accounts.
         accounts: Rows<AccountRow>,
         /// Entries of all accounts.
