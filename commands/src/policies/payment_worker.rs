@@ -15,6 +15,7 @@ use kvit_domain::ledger::ProviderName;
 use kvit_domain::payment::{
     Payment, PaymentCommand, PaymentEvent, PaymentState, PaymentTerms, Refund, RefundState,
 };
+use tokio::time::Instant;
 
 use super::{id_of, to_fault};
 use crate::app::{App, key_is_fresh, payment_key, refund_key};
@@ -32,6 +33,8 @@ pub struct PaymentWorkerOptions {
     pub ask_pause_max: Duration,
     /// Pause when the provider cannot be reached or denies access.
     pub away_pause: Duration,
+    /// How long a refunding call may be under way in another process before it counts as interrupted.
+    pub call_max: Duration,
     /// How long after its deadline a payment is asked about: the provider ends it by itself before.
     pub ask_beyond: TimeDelta,
 }
@@ -42,6 +45,8 @@ impl Default for PaymentWorkerOptions {
             ask_pause_min: Duration::from_secs(2),
             ask_pause_max: Duration::from_secs(600),
             away_pause: Duration::from_secs(15),
+            // Waiting for a free place, and the call: two minutes at the longest.
+            call_max: Duration::from_secs(150),
             ask_beyond: TimeDelta::days(8),
         }
     }
@@ -321,9 +326,15 @@ impl PaymentWorker {
                     generation: refund.generation,
                     at: self.now(),
                 };
-                self.app
+                let started = Instant::now();
+                let done = self
+                    .app
                     .payment_step(id, command, &context.step("refund_sent"))
                     .await?;
+                if done.replayed {
+                    // Somebody else let the call go, or the log's answer was lost: what became of it is asked first.
+                    return Ok(Next::Again);
+                }
                 let order = RefundOrder {
                     refund_id,
                     payment_id: id,
@@ -332,7 +343,7 @@ impl PaymentWorker {
                     amount: refund.amount,
                     description: format!("kvit {refund_id}"),
                 };
-                self.send_refund(&order, context, age).await
+                self.send_refund(&order, Some(started), context, age).await
             }
             RefundState::Sending => {
                 // The call left in another life or had no clear answer. The provider's list tells; only what is not in it, and
@@ -352,6 +363,12 @@ impl PaymentWorker {
                 if now.refunds.get(&refund_id).map(|now| now.state) != Some(RefundState::Sending) {
                     return Ok(Next::Again);
                 }
+                // Perhaps the call is under way at this moment, here or in another process: it gets its time.
+                let call_max = TimeDelta::from_std(self.options.call_max).unwrap_or_default();
+                let wait = refund.sent_at.map(|at| at + call_max - self.now());
+                if let Some(wait) = wait.and_then(|wait| wait.to_std().ok()) {
+                    return Ok(Next::Stop(Handled::Later(wait.min(self.ask_pause(age)))));
+                }
                 let lifetime = self.provider.refund_key_lifetime();
                 if !key_is_fresh(refund.sent_at, self.now(), lifetime) {
                     metrics::counter!("kvit_refunds_total", "outcome" => "stuck").increment(1);
@@ -366,7 +383,7 @@ impl PaymentWorker {
                     amount: refund.amount,
                     description: format!("kvit {refund_id}"),
                 };
-                self.send_refund(&order, context, age).await
+                self.send_refund(&order, None, context, age).await
             }
             RefundState::Pending => {
                 let Some(provider_refund_id) = &refund.provider_refund_id else {
@@ -397,6 +414,7 @@ impl PaymentWorker {
     async fn send_refund(
         &self,
         order: &RefundOrder,
+        first_since: Option<Instant>,
         context: &Context,
         age: TimeDelta,
     ) -> Result<Next, CommandError> {
@@ -407,11 +425,20 @@ impl PaymentWorker {
                     .await?;
                 Ok(Next::Again)
             }
-            Err(PaymentFault::Refused { code }) => {
+            // Nobody else has sent it yet: they give the first call its time.
+            Err(PaymentFault::Refused { code })
+                if first_since.is_some_and(|since| since.elapsed() < self.options.call_max) =>
+            {
                 self.app
                     .refund_failed(order.payment_id, order.refund_id, code, context)
                     .await?;
                 Ok(Next::Stop(Handled::Done))
+            }
+            // What became of this call says nothing about another one for the same refund, which may still be executed. The list
+            // tells, or a person who has looked there.
+            Err(PaymentFault::Refused { code }) => {
+                tracing::warn!(payment.id = %order.payment_id, refund.id = %order.refund_id, code, "a repeated refund was refused: the first one is asked about");
+                Ok(Next::Stop(Handled::Later(self.ask_pause(age))))
             }
             Err(fault) => Ok(Next::Stop(Handled::Later(self.pause(&fault, age)))),
         }
