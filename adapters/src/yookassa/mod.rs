@@ -7,6 +7,8 @@
 mod addresses;
 mod client;
 mod config;
+#[doc(hidden)]
+pub mod fuzz;
 mod line;
 mod listing;
 mod node;

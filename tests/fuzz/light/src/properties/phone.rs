@@ -11,10 +11,14 @@ pub fn holds(data: &[u8]) {
         Ok(phone) => phone,
         Err(rejection) => {
             assert!(["invalid_phone", "operator_not_supported"].contains(&rejection.code.as_str()));
-            assert!(
-                !rejection.to_string().contains(text) || text.trim().is_empty() || text.len() < 4,
-                "a refusal repeats nothing that somebody typed"
-            );
+            // The words are the same for everybody: a refusal repeats nothing that somebody typed.
+            let example = if rejection.code == "invalid_phone" {
+                ""
+            } else {
+                "380441234567"
+            };
+            let other = Phone::parse(example).unwrap_err();
+            assert_eq!(format!("{rejection:?}"), format!("{other:?}"));
             return;
         }
     };

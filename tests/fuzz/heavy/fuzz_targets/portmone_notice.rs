@@ -1,0 +1,4 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(
+    |data: &[u8]| kvit_fuzz_heavy::properties::portmone_notice::holds(data)
+);

@@ -1,0 +1,3 @@
+//! What the heavy targets need: their properties.
+
+pub mod properties;
