@@ -29,9 +29,9 @@ pub fn config(endpoint: Url) -> YookassaConfig {
     let mut config = YookassaConfig::new(endpoint);
     config.shop = Some(YookassaAccount::test(SHOP.0, SHOP.1));
     config.gateway = Some(YookassaAccount::test(GATEWAY.0, GATEWAY.1));
-    config.http.timeouts.connect = Duration::from_millis(500);
-    config.http.timeouts.read = Duration::from_millis(700);
-    config.http.timeouts.total = Duration::from_millis(1_500);
+    config.http.timeouts.connect = Duration::from_secs(1);
+    config.http.timeouts.read = Duration::from_millis(1_500);
+    config.http.timeouts.total = Duration::from_secs(3);
     config
 }
 

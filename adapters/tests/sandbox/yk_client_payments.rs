@@ -110,7 +110,7 @@ async fn f01_a_creation_whose_answer_is_lost_is_the_same_payment_under_the_same_
     let spoil = |blemish| YookassaAction::Spoil { blemish };
     let losses = [
         YookassaAction::DropAfter,
-        YookassaAction::DelayAfter { millis: 900 },
+        YookassaAction::DelayAfter { millis: 2_500 },
         YookassaAction::HttpAfter { status: 500 },
         YookassaAction::HttpAfter { status: 504 },
         YookassaAction::Accepted { processed: true },

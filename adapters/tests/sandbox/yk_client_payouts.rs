@@ -151,7 +151,7 @@ async fn f39_after_any_loss_the_payout_is_unknown_and_asking_or_repeating_never_
         ),
         (YookassaAction::DropAfter, BillStatus::Pending),
         (
-            YookassaAction::DelayAfter { millis: 900 },
+            YookassaAction::DelayAfter { millis: 2_500 },
             BillStatus::Pending,
         ),
         (

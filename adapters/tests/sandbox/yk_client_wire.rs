@@ -107,7 +107,7 @@ async fn f39_whatever_happens_after_the_request_left_is_a_doubt() {
             matches!(paid, Err(ProviderFault::Unknown(_))),
             "{name}: {paid:?}"
         );
-        assert!(started.elapsed() < Duration::from_secs(4), "{name}");
+        assert!(started.elapsed() < Duration::from_secs(10), "{name}");
         let created = payments.create(&order("a")).await;
         assert!(
             matches!(created, Err(PaymentFault::Unknown(_))),
