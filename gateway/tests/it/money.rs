@@ -5,6 +5,7 @@ use kvit_commands::context::Context;
 use kvit_domain::ids::{PaymentId, UserId};
 use kvit_domain::money::{Currency, Money};
 use kvit_domain::payment::SnapshotStatus;
+use kvit_domain::payout::{Payout, PayoutCommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -257,7 +258,62 @@ async fn money_is_paid_out_in_four_ways_and_no_destination_is_shown() {
     assert_eq!(poor.refusal(), (409, "insufficient_funds".into()));
 }
 
-/// Also F54.
+#[tokio::test]
+async fn f52_a_failed_payout_is_paid_again_as_a_new_one_by_the_operator_that_has_the_number_now() {
+    let world = World::new().await;
+    let user = world.shopper(1).await;
+    give(&world, user, 1_000, "UAH").await;
+    let body = json!({ "user_id": user, "amount": { "minor": 500, "currency": "UAH" }, "route": { "to": "phone" } });
+    let made = post(&world, "/v1/payouts", "p", body).await;
+    let path = made.header("location").to_owned();
+    let id = made.ok()["id"].as_str().unwrap().to_owned();
+    let context = Context::new("policy:payouts", "review", "setup");
+    let review = PayoutCommand::SendToReview {
+        reason: "the number has moved".into(),
+    };
+    world
+        .app
+        .executor()
+        .execute::<Payout>(&id, review, &context)
+        .await
+        .unwrap();
+    let unpaid = json!({ "paid": false, "reason": "refused, seen in the cabinet" });
+    post(&world, &format!("{path}/resolution"), "r", unpaid)
+        .await
+        .ok();
+    assert_eq!(wallet(&world, user, "UAH").await, (json!(1_000), json!(0)));
+
+    let retry = format!("{path}/retry");
+    let unknown = post(&world, &retry, "x", json!({ "operator": "none" })).await;
+    assert_eq!(unknown.json()["errors"][0]["pointer"], "/operator");
+    let plain = world
+        .post(&retry)
+        .admin()
+        .once("x")
+        .header("content-type", "text/plain")
+        .raw("vodafone")
+        .send()
+        .await;
+    assert_eq!(plain.refusal(), (415, "unsupported_media_type".into()));
+    let next = post(&world, &retry, "y", json!({ "operator": "vodafone" })).await;
+    assert_eq!(next.status.as_u16(), 201, "{}", next.text());
+    assert_ne!(
+        next.header("location"),
+        path,
+        "the failed one stays as it ended"
+    );
+    world.settle().await;
+    let shown = world.read(next.header("location")).await;
+    assert_eq!(
+        (&shown["state"], &shown["operator"]),
+        (&json!("held"), &json!("vodafone"))
+    );
+    assert_eq!(
+        wallet(&world, user, "UAH").await,
+        (json!(1_000), json!(500))
+    );
+}
+
 #[tokio::test]
 async fn f54_a_transfer_between_currencies_needs_a_fresh_quote_and_keeps_each_currency_whole() {
     let world = World::new().await;
@@ -299,8 +355,7 @@ async fn f54_a_transfer_between_currencies_needs_a_fresh_quote_and_keeps_each_cu
         .read(&format!("/v1/transfers?user_id={to}&state=completed"))
         .await;
     assert_eq!(listed["data"][0]["quote"]["numerator"], 47);
-    let gone = world.clock.advance(TimeDelta::hours(1));
-    let () = gone;
+    world.clock.advance(TimeDelta::hours(1));
     let repeat = post(&world, "/v1/transfers", "3", order(101, quote(1))).await;
     assert_eq!(
         repeat.ok()["replayed"],

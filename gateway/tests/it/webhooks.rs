@@ -159,7 +159,6 @@ async fn f15_a_notification_about_an_unknown_payment_is_taken_and_kept_for_the_c
     assert_eq!(pending[0].raw.content_type, "application/json");
 }
 
-/// Also F24: what is not known is stored as well.
 #[tokio::test]
 async fn f24_an_unknown_event_is_answered_200_and_stored() {
     let world = World::new().await;
@@ -234,6 +233,8 @@ async fn open_world() -> World {
     World::with(Settings {
         yookassa_sources: SourceList::Only(std::sync::Arc::new(|address| address.is_loopback())),
         webhook_body_time_max: Duration::from_millis(200),
+        // Not this bound is tried here.
+        request_time_max: Duration::from_secs(3_600),
         ..Settings::default()
     })
     .await
@@ -241,7 +242,9 @@ async fn open_world() -> World {
 
 async fn answer(mut stream: TcpStream) -> String {
     let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer).await;
+    let reading = stream.read_to_string(&mut answer);
+    let in_time = tokio::time::timeout(Duration::from_secs(20), reading).await;
+    assert!(in_time.is_ok(), "the connection was left open");
     answer
 }
 
