@@ -17,6 +17,8 @@ BEGIN
     REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON _sqlx_migrations FROM kvit_app;
     -- The fence of a lease must never go back.
     REVOKE DELETE ON leases FROM kvit_app;
+    -- Checkpoints are only ever added.
+    REVOKE UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON checkpoints FROM kvit_app;
     -- The proof that a person was forgotten stays.
     REVOKE DELETE ON person_keys FROM kvit_app;
     GRANT EXECUTE ON FUNCTION append_events(int[], text[], text[], bigint[], int[], uuid[], text[], text[], text[], text[])

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use reqwest::tls::Version;
 use url::Url;
 
+use crate::traffic::Recorder;
+
 /// How long each part of a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -61,6 +63,8 @@ pub struct HttpConfig {
     pub extra_root_pem: Option<Vec<u8>>,
     /// Plain `http` to any host, not only to this machine. For a simulated provider on another machine.
     pub allow_plain_http: bool,
+    /// Keeps what was said, for disputes.
+    pub recorder: Recorder,
 }
 
 /// Why a client could not be built, or an address not be used.

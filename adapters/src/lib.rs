@@ -12,5 +12,6 @@ pub mod postgres;
 pub mod s3;
 pub mod sandbox;
 pub mod telegram;
+pub mod traffic;
 pub mod vault;
 pub mod yookassa;

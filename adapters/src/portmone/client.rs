@@ -38,7 +38,8 @@ impl PortmoneClient {
     pub fn try_new(mut config: PortmoneConfig) -> Result<Self, ConfigError> {
         config.check()?;
         config.http.tls12_only = true;
-        let line = Line::open(&config.endpoint, &config.http, config.max_in_flight)?;
+        let line = Line::open(&config.endpoint, &config.http, config.max_in_flight)?
+            .hiding(&[config.login.expose(), config.password.expose()]);
         Ok(Self {
             inner: Arc::new(Inner { config, line }),
         })

@@ -13,6 +13,7 @@ use url::Url;
 use super::outcome::{Doubt, NotSent};
 use super::xml::XmlError;
 use crate::http::{self, BodyError, HttpConfig, HttpError};
+use crate::traffic::{Exchange, Recorder, without};
 
 /// The media type of a form.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
@@ -35,6 +36,9 @@ pub(super) struct Line {
     http: reqwest::Client,
     slots: Semaphore,
     patience: Duration,
+    recorder: Recorder,
+    /// Words of the login, which are not kept.
+    hidden: Vec<String>,
 }
 
 impl Line {
@@ -48,7 +52,15 @@ impl Line {
             http: http::client(config)?,
             slots: Semaphore::new(slots),
             patience: config.timeouts.total,
+            recorder: config.recorder.clone(),
+            hidden: Vec::new(),
         })
+    }
+
+    /// The same without these words in what is kept for disputes.
+    pub(super) fn hiding(mut self, words: &[&str]) -> Self {
+        self.hidden = words.iter().map(|word| (*word).to_owned()).collect();
+        self
     }
 
     /// Posts a body and reads the whole answer, of at most `limit` bytes in UTF-8. The status is 200 or 400.
@@ -58,6 +70,23 @@ impl Line {
         body: String,
         limit: usize,
     ) -> Result<(u16, Bytes), Lost> {
+        let told = self.recorder.is_on().then(|| {
+            let words: Vec<&str> = self.hidden.iter().map(String::as_str).collect();
+            without(&body, &words)
+        });
+        let outcome = self.answer(media, body, limit).await;
+        if let Some(request) = told {
+            self.recorder.record(Exchange {
+                provider: "portmone",
+                subject: self.endpoint.path().to_owned(),
+                request: Bytes::from(request),
+                answer: outcome.as_ref().ok().cloned(),
+            });
+        }
+        outcome
+    }
+
+    async fn answer(&self, media: &str, body: String, limit: usize) -> Result<(u16, Bytes), Lost> {
         let Ok(Ok(_slot)) = tokio::time::timeout(self.patience, self.slots.acquire()).await else {
             return Err(Lost::NotSent(NotSent::Busy));
         };

@@ -14,6 +14,7 @@ use super::config::{ConfigError, YookassaAccount, YookassaConfig};
 use super::node::{MAX_ANSWER_BYTES, Node};
 use super::outcome::{Doubt, Lost, NotSent};
 use crate::http::{self, BodyError};
+use crate::traffic::{Exchange, Recorder};
 
 /// Longest idempotence key (API v3, "Idempotence").
 const MAX_KEY: usize = 64;
@@ -30,6 +31,7 @@ pub(super) struct Line {
     pub(super) account: YookassaAccount,
     slots: Semaphore,
     wait: Duration,
+    recorder: Recorder,
 }
 
 /// A question: a name for logs, the path below the base, the parameters.
@@ -50,6 +52,12 @@ pub(super) struct Call<'a> {
     pub body: Option<&'a Value>,
 }
 
+/// What is kept of a request. The login is in a header, so it is not here.
+struct Told {
+    subject: String,
+    request: Bytes,
+}
+
 impl Line {
     pub(super) fn open(
         config: &YookassaConfig,
@@ -61,6 +69,7 @@ impl Line {
             account: account.clone(),
             slots: Semaphore::new(config.max_in_flight),
             wait: config.wait,
+            recorder: config.http.recorder.clone(),
         })
     }
 
@@ -71,7 +80,12 @@ impl Line {
             if !ask.query.is_empty() {
                 url.query_pairs_mut().extend_pairs(&ask.query);
             }
-            let (status, body) = self.exchange(self.http.request(Method::GET, url)).await?;
+            let request = self.http.request(Method::GET, url.clone());
+            let told = Told {
+                subject: format!("{} {}", ask.name, ask.path.join("/")),
+                request: Bytes::from(url.query().unwrap_or_default().to_owned()),
+            };
+            let (status, body) = self.exchange(request, told).await?;
             match judge(status, &body) {
                 Ok(node) => Ok(Some(node)),
                 Err(Lost::Refused { code }) if status == 404 && code == "not_found" => Ok(None),
@@ -94,8 +108,12 @@ impl Line {
                 .request(Method::POST, url)
                 .header("Idempotence-Key", call.key)
                 .header(CONTENT_TYPE, "application/json")
-                .body(body);
-            let (status, body) = self.exchange(request).await?;
+                .body(body.clone());
+            let told = Told {
+                subject: format!("{} {} {}", call.name, call.path.join("/"), call.key),
+                request: Bytes::from(body),
+            };
+            let (status, body) = self.exchange(request, told).await?;
             judge(status, &body)
         };
         observed(call.name, calling).await
@@ -112,7 +130,21 @@ impl Line {
         Ok(url)
     }
 
-    async fn exchange(&self, request: RequestBuilder) -> Result<(u16, Bytes), Lost> {
+    /// One exchange, which is kept for disputes whatever comes of it.
+    async fn exchange(&self, request: RequestBuilder, told: Told) -> Result<(u16, Bytes), Lost> {
+        let outcome = self.answer(request).await;
+        if self.recorder.is_on() {
+            self.recorder.record(Exchange {
+                provider: "yookassa",
+                subject: told.subject,
+                request: told.request,
+                answer: outcome.as_ref().ok().cloned(),
+            });
+        }
+        outcome
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<(u16, Bytes), Lost> {
         let Ok(Ok(_slot)) = tokio::time::timeout(self.wait, self.slots.acquire()).await else {
             return Err(Lost::NotSent(NotSent::Busy));
         };

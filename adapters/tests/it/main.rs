@@ -26,4 +26,5 @@ mod objects;
 mod relay;
 mod standard_store;
 mod support;
+mod traffic;
 mod vault;

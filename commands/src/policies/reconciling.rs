@@ -91,7 +91,7 @@ impl Reconciling {
             .source
             .items(kind, from - margin, to + margin)
             .await
-            .map_err(|fault| CommandError::transient(&fault.to_string()))?;
+            .map_err(|fault| CommandError::transient(fault.to_string()))?;
         if theirs.len() > STATEMENT_ITEMS_MAX {
             return Err(CommandError::Fatal(
                 "the provider's list of one day is larger than can be compared".into(),
@@ -101,7 +101,7 @@ impl Reconciling {
             .operations
             .list(provider, kind, from - margin, to + margin)
             .await
-            .map_err(|fault| CommandError::transient(&fault.to_string()))?;
+            .map_err(|fault| CommandError::transient(fault.to_string()))?;
         let findings = compare(&theirs, &ours, from, to);
         for (item, fee) in &findings.fees {
             self.app.book_fee(provider, item, *fee, context).await?;

@@ -61,14 +61,14 @@ impl Money {
             following: Vec::new(),
             reconciling: BTreeMap::new(),
         };
-        if let Some(portmone) = provider::portmone(config)? {
+        if let Some(portmone) = provider::portmone(config, &parts.recorder)? {
             let options = payout_options(
                 config.portmone.url.starts_with("http://"),
                 config.portmone.repay_created_bill,
             );
             money.add_payouts(parts, portmone, options);
         }
-        if let Some(cards) = yookassa::portmone_payments(config)? {
+        if let Some(cards) = yookassa::portmone_payments(config, &parts.recorder)? {
             let local = config.money.portmone_gateway.url.starts_with("http://");
             let worker = PaymentWorker::new(app.clone(), cards.clone(), payment_options(local));
             money
@@ -76,7 +76,7 @@ impl Money {
                 .insert(ProviderName::Portmone, Arc::new(worker));
             money.add_statements(parts, cards, &operations);
         }
-        if let Some(client) = yookassa::client(config)? {
+        if let Some(client) = yookassa::client(config, &parts.recorder)? {
             let settings = &config.money.yookassa;
             let local = settings.url.starts_with("http://");
             if settings.shop_id.is_some() {

@@ -9,6 +9,7 @@ use kvit_adapters::postgres::{
     LogOptions, PgEventLog, PgLease, PgRateLimiter, PgSettings, migrate,
 };
 use kvit_adapters::s3::{S3Objects, S3Settings};
+use kvit_adapters::traffic::Recorder;
 use kvit_adapters::vault::{MasterKeys, PgVault};
 use kvit_commands::app::{App, AppParts, PaymentSettings, Settings};
 use kvit_commands::executor::{Executor, Limits};
@@ -67,6 +68,8 @@ pub struct Parts {
     pub vault: Arc<dyn Vault>,
     /// Photos, for the readiness check.
     pub objects: S3Objects,
+    /// Keeps what is said to providers of money.
+    pub recorder: Recorder,
     /// The use cases.
     pub app: App,
 }
@@ -156,6 +159,7 @@ impl Parts {
         });
         let lease: Arc<dyn Lease> = Arc::new(PgLease::new(pool.clone()));
         Ok(Self {
+            recorder: Recorder::start(pool.clone(), Arc::clone(&vault), Arc::new(System)),
             pool,
             log,
             client,

@@ -7,6 +7,7 @@ use kvit_adapters::http::{ClientCertificate, HttpConfig, Timeouts};
 use kvit_adapters::portmone::{
     Payees, PortmoneClient, PortmoneConfig, PortmonePayouts, RefusalCodes,
 };
+use kvit_adapters::traffic::Recorder;
 use kvit_commands::ports::payout::PayoutProvider;
 
 use super::RoleError;
@@ -20,7 +21,10 @@ fn unusable(setting: &'static str, why: impl std::fmt::Display) -> RoleError {
 }
 
 /// The payout provider, or `None` when it is not configured: then payouts wait, held, until it is.
-pub fn portmone(config: &Config) -> Result<Option<Arc<dyn PayoutProvider>>, RoleError> {
+pub fn portmone(
+    config: &Config,
+    recorder: &Recorder,
+) -> Result<Option<Arc<dyn PayoutProvider>>, RoleError> {
     let settings = &config.portmone;
     let (Some(login), Some(password)) = (&settings.login, &settings.password) else {
         return Ok(None);
@@ -62,6 +66,7 @@ pub fn portmone(config: &Config) -> Result<Option<Arc<dyn PayoutProvider>>, Role
     client.http = HttpConfig {
         certificate,
         timeouts,
+        recorder: recorder.clone(),
         ..client.http
     };
     let client = PortmoneClient::try_new(client).map_err(|error| unusable("PORTMONE_*", error))?;

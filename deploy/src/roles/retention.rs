@@ -1,4 +1,5 @@
-//! Photos of receipts and what was read on them are kept 90 days and then deleted from the object storage.
+//! Photos of receipts and what was read on them are kept 90 days and then deleted from the object storage, and so are
+//! exchanges with providers of money.
 //!
 //! The read model says which receipts are old enough; the table `deleted_objects` says which of their photos are gone
 //! already. An object is noted only after it is deleted, so a crash in between costs a second, harmless deletion.
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use kvit_adapters::traffic;
 use kvit_commands::ports::objects::{ObjectFault, ObjectKey, ObjectStore};
 use kvit_commands::ports::time::{Clock, System};
 use kvit_projections::queries::due;
@@ -41,6 +43,14 @@ pub async fn run(parts: Arc<Parts>, shutdown: ShutdownToken) {
             Ok(Some(_)) => {
                 let deleted = sweep(&parts.pool, &parts.objects, System.now(), &shutdown).await;
                 tracing::info!(deleted, "photos that were kept long enough are deleted");
+                match traffic::sweep(&parts.pool, System.now()).await {
+                    Ok(exchanges) => {
+                        tracing::info!(exchanges, "old exchanges with providers are deleted")
+                    }
+                    Err(why) => {
+                        tracing::warn!(why, "old exchanges with providers could not be deleted")
+                    }
+                }
             }
             Ok(None) => {}
             Err(fault) => tracing::warn!(%fault, "the retention sweep has no lease"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kvit_adapters::portmone::gateway::{
     GatewayConfig, PaymentRules, PortmoneGateway, PortmonePayments,
 };
+use kvit_adapters::traffic::Recorder;
 use kvit_adapters::yookassa::{
     YookassaAccount, YookassaClient, YookassaConfig, YookassaPaymentRules, YookassaPayments,
 };
@@ -22,7 +23,7 @@ fn unusable(setting: &'static str, why: impl std::fmt::Display) -> RoleError {
 }
 
 /// The client with the accounts that are configured, or `None` when there is none.
-pub fn client(config: &Config) -> Result<Option<YookassaClient>, RoleError> {
+pub fn client(config: &Config, recorder: &Recorder) -> Result<Option<YookassaClient>, RoleError> {
     let settings = &config.money.yookassa;
     // Where real money moves is one question for the whole platform.
     let account = |id: &str, secret: &str| {
@@ -39,6 +40,7 @@ pub fn client(config: &Config) -> Result<Option<YookassaClient>, RoleError> {
         .map_err(|error| unusable("YOOKASSA_URL", error))?;
     let mut client = YookassaConfig::new(endpoint);
     client.http.allow_plain_http = settings.url.starts_with("http://");
+    client.http.recorder = recorder.clone();
     if let (Some(id), Some(key)) = (&settings.shop_id, &settings.secret_key) {
         client.shop = Some(account(id, key.expose()));
     }
@@ -61,7 +63,10 @@ pub fn payments(client: &YookassaClient) -> Result<Arc<dyn PaymentProvider>, Rol
 }
 
 /// Card payments through Portmone, or `None` when they are not configured.
-pub fn portmone_payments(config: &Config) -> Result<Option<Arc<PortmonePayments>>, RoleError> {
+pub fn portmone_payments(
+    config: &Config,
+    recorder: &Recorder,
+) -> Result<Option<Arc<PortmonePayments>>, RoleError> {
     let settings = &config.money.portmone_gateway;
     let (Some(payee), Some(login), Some(password), Some(key)) = (
         &settings.payee_id,
@@ -84,6 +89,7 @@ pub fn portmone_payments(config: &Config) -> Result<Option<Arc<PortmonePayments>
     );
     gateway.lang.clone_from(&config.portmone.lang);
     gateway.http.allow_plain_http = settings.url.starts_with("http://");
+    gateway.http.recorder = recorder.clone();
     let gateway =
         PortmoneGateway::try_new(gateway).map_err(|error| unusable("PORTMONE_GATEWAY_*", error))?;
     let rules = PaymentRules {

@@ -53,7 +53,8 @@ impl PortmoneGateway {
     /// Settings that cannot work, among them plain http to another machine.
     pub fn try_new(config: GatewayConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        let line = Line::open(&config.endpoint, &config.http, config.max_in_flight)?;
+        let line = Line::open(&config.endpoint, &config.http, config.max_in_flight)?
+            .hiding(&[config.login.expose(), config.password.expose()]);
         Ok(Self {
             inner: Arc::new(Inner { config, line }),
         })
