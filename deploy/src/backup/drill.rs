@@ -300,8 +300,12 @@ async fn models(owner: &PgPool, drill: &mut Drill) -> Result<(), BackupError> {
         }
         differences.extend(one.differences.iter().map(replay::words));
     }
+    let others = match ours.len().saturating_sub(names.len()) {
+        0 => String::new(),
+        others => format!("; {others} are of another version and are built anew below"),
+    };
     let found = format!(
-        "{} of {} read models are what the log says, {} events/s",
+        "{} of {} read models were compared with the log, {} events/s{others}",
         names.len(),
         ours.len(),
         rate(events, begun.elapsed())
