@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint check bench clean-state
+.PHONY: help setup demo up test lint check bench fuzz clean-state
 
 CARGO ?= cargo
 # First, so that the Rust of rustup goes before one of the distribution.
@@ -35,6 +35,9 @@ check: lint test ## Lint, then test
 
 bench: setup ## Measure; the results go to docs/performance.md and target/bench.json
 	@$(CARGO) run --locked --release -p kvit-tests --bin bench
+
+fuzz: setup ## Fuzz the readers of outside bytes, SECONDS each (60); TARGETS="…" chooses
+	@tests/fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
 
 # The lock tells whether a kvit still uses the folder; a database that had to live elsewhere is named in postgres.path.
 clean-state: ## Remove the state folder with all its data

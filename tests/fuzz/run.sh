@@ -12,6 +12,7 @@ if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
     exit 2
 fi
 
+host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 failed=()
 for package in light heavy; do
     [ -d "$package" ] || continue
@@ -31,7 +32,7 @@ for package in light heavy; do
             -print_final_stats=1 "-artifact_prefix=$artifacts")
         [ -f "dict/$target.dict" ] && options+=("-dict=dict/$target.dict")
         log=$CARGO_TARGET_DIR/$target.log
-        if "$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/release/$target" "${options[@]}" "$found" "corpus/$target" >"$log" 2>&1; then
+        if "$CARGO_TARGET_DIR/$host/release/$target" "${options[@]}" "$found" "corpus/$target" >"$log" 2>&1; then
             result=ok
         else
             result="FAILED, see $log and $artifacts"

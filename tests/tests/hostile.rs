@@ -62,14 +62,12 @@ fn replay(name: &str, variations: usize) {
     }
 }
 
-/// Also F21's neighbours: signs, exponents, digits of other scripts.
 #[test]
 fn f22_a_strange_amount_is_refused_or_read_exactly() {
     replay("money", 32);
     replay("portmone_amount", 32);
 }
 
-/// Also F23: what a notification says about itself is taken as it stands or not at all.
 #[test]
 fn f24_unknown_words_in_notifications_and_answers_are_bounded_and_change_nothing_else() {
     replay("yookassa_notice", 24);
@@ -106,7 +104,7 @@ fn f25_bodies_without_end_without_sense_or_without_bottom_are_refused() {
     replay("telegram_update", 24);
 }
 
-/// Also F25 for a provider that sends forms and documents.
+/// Also F25.
 #[test]
 fn f45_a_document_that_is_not_whole_plain_and_in_utf8_is_believed_in_nothing() {
     replay("portmone_bill", 32);

@@ -64,7 +64,16 @@ pub(super) fn read(body: &[u8], limits: Limits) -> Result<Node, XmlError> {
     if text.trim().is_empty() {
         return Err(XmlError::Empty);
     }
+    if !text.chars().all(is_character) {
+        return Err(XmlError::NotWellFormed);
+    }
     read_tree(text, limits)
+}
+
+/// Whether XML 1.0 knows the character, written as itself or by its number. The reader does not ask, and no column of text takes
+/// U+0000.
+fn is_character(c: char) -> bool {
+    !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// One element.
@@ -87,8 +96,8 @@ impl Node {
             }
             let attribute = attribute.map_err(|_| XmlError::NotWellFormed)?;
             let value = utf8(&attribute.value)?;
-            // Ids and status words need no escapes; refusing them all leaves nothing to expand.
-            if value.contains('&') {
+            // Ids and status words need no escapes; refusing them all leaves nothing to expand. The other one begins an element.
+            if value.contains(['&', '<']) {
                 return Err(XmlError::Forbidden);
             }
             attributes.push((utf8(attribute.key.as_ref())?, value));
@@ -123,6 +132,11 @@ impl Node {
         }
     }
 
+    /// As [`value`](Self::value), for what names something: it stands on one line.
+    pub(super) fn name(&self, name: &str) -> Result<Option<String>, XmlError> {
+        self.value(name)?.map(one_line).transpose()
+    }
+
     /// The child's text, `None` when it is absent or empty. A child with elements of its own is not a value.
     pub(super) fn value(&self, name: &str) -> Result<Option<&str>, XmlError> {
         match self.child(name)? {
@@ -131,6 +145,14 @@ impl Node {
             None => Ok(None),
         }
     }
+}
+
+/// A text that may become a name in events, columns and logs.
+pub(super) fn one_line(text: &str) -> Result<String, XmlError> {
+    if text.chars().any(char::is_control) {
+        return Err(XmlError::Shape);
+    }
+    Ok(text.to_owned())
 }
 
 fn utf8(bytes: &[u8]) -> Result<String, XmlError> {
@@ -177,6 +199,9 @@ fn read_tree(text: &str, limits: Limits) -> Result<Node, XmlError> {
                     Some(character) => character,
                     None => predefined(reference).ok_or(XmlError::Forbidden)?,
                 };
+                if !is_character(character) {
+                    return Err(XmlError::NotWellFormed);
+                }
                 push_text(&mut open, character.encode_utf8(&mut [0; 4]))?;
             }
             Event::Decl(declaration) => match declaration.encoding() {

@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 
 use super::amount::Kopecks;
 pub use super::tree::XmlError;
-use super::tree::{self, Limits, Node};
+use super::tree::{self, Limits, Node, one_line};
 
 /// The longest answer that is read, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -109,12 +109,12 @@ fn read_bill(node: &Node) -> Result<WireBill, XmlError> {
     let payee = node.child("payee")?.and_then(|payee| payee.attribute("id"));
     let payee_id = match (payee, node.value("payeeId")?) {
         (Some(attribute), Some(child)) if attribute != child => return Err(XmlError::Ambiguous),
-        (attribute, child) => attribute.or(child).map(str::to_owned),
+        (attribute, child) => attribute.or(child).map(one_line).transpose()?,
     };
     Ok(WireBill {
-        id: id.to_owned(),
+        id: one_line(id)?,
         payee_id,
-        contract_number: node.value("contractNumber")?.map(str::to_owned),
+        contract_number: node.name("contractNumber")?,
         paid_amount: node
             .value("paidAmount")?
             .map(|text| Kopecks::parse(text).map_err(|_| XmlError::Amount))
@@ -123,7 +123,7 @@ fn read_bill(node: &Node) -> Result<WireBill, XmlError> {
         pay_date: node
             .value("payDate")?
             .and_then(|text| NaiveDateTime::parse_from_str(text, "%d.%m.%Y %H:%M:%S").ok()),
-        status: node.value("status")?.map(str::to_owned),
+        status: node.name("status")?,
     })
 }
 

@@ -233,9 +233,10 @@ pub(super) fn time(node: &Node) -> Option<DateTime<Utc>> {
     Some(time.to_utc())
 }
 
+/// A name of ours that the provider keeps. One that could break a line, or that no column of text takes, is none of ours.
 pub(super) fn metadata(node: &Node, name: &str) -> Option<String> {
     let value = node.at("metadata").at(name).text()?;
-    (value.len() <= MAX_METADATA).then(|| value.to_owned())
+    (value.len() <= MAX_METADATA && !value.chars().any(char::is_control)).then(|| value.to_owned())
 }
 
 #[cfg(test)]

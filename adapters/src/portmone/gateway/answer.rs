@@ -194,7 +194,13 @@ impl Fields {
             };
         };
         let order_number = self.order_number.ok_or(Wrong::Shape)?;
-        if bill_id.len() > 64 || order_number.len() > 256 {
+        // Names go into events, columns and logs.
+        let one_line = |text: &String| !text.chars().any(char::is_control);
+        let names = [Some(&bill_id), Some(&order_number), self.payee_id.as_ref()];
+        if bill_id.len() > 64
+            || order_number.len() > 256
+            || !names.into_iter().flatten().all(one_line)
+        {
             return Err(Wrong::Shape);
         }
         let status = TransactionStatus::from_word(&shortened(&status, 32));
