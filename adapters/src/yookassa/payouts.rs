@@ -114,7 +114,13 @@ impl YookassaPayouts {
         }
         let status = match payout.status {
             Status::Succeeded => BillStatus::Paid,
-            Status::Canceled => BillStatus::Rejected,
+            // Final for this payout; whether another attempt makes sense is in the reason.
+            Status::Canceled => {
+                return Err(ProviderFault::Refused {
+                    kind: kind_of(&payout.cancellation.reason),
+                    code: payout.cancellation.reason,
+                });
+            }
             Status::Pending | Status::WaitingForCapture | Status::Other(_) => BillStatus::Pending,
         };
         let is_paid = status == BillStatus::Paid;
@@ -362,13 +368,7 @@ impl PayoutProvider for YookassaPayouts {
             Err(Lost::Unknown(doubt)) => return Err(ProviderFault::Unknown(doubt.to_string())),
         };
         let payout = payout.map_err(|error| unasked(error.into()))?;
-        let reason = payout.cancellation.reason.clone();
-        let view = self.checked(order, bill_id, payout)?;
-        if view.status == BillStatus::Rejected {
-            let kind = kind_of(&reason);
-            return refused(reason, kind);
-        }
-        Ok(view)
+        self.checked(order, bill_id, payout)
     }
 
     async fn status(

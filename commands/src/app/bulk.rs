@@ -114,6 +114,23 @@ impl BulkCommand {
         }
     }
 
+    /// Refuses what needs a second person: corrections have their own way, with four eyes.
+    fn check(&self) -> Result<(), Rejection> {
+        let (kind, account) = match self {
+            Self::Post { kind, account, .. } | Self::Capture { kind, account, .. } => {
+                (*kind, *account)
+            }
+            _ => return Ok(()),
+        };
+        if kind == TransactionKind::Adjustment || account == Account::Adjustments {
+            return Err(Rejection::new(
+                "four_eyes_required",
+                "a correction is proposed by one person and approved by another",
+            ));
+        }
+        Ok(())
+    }
+
     /// The value date, if the caller chose one.
     fn value_date(&self) -> Option<NaiveDate> {
         match self {
@@ -305,6 +322,7 @@ fn run_one(
     if let (true, Some(day)) = (must_ask, command.value_date()) {
         unit.state::<Book>(MAIN_BOOK)?.check_open(day)?;
     }
+    command.check()?;
     let wallet = command.wallet_id().to_string();
     unit.run::<Wallet>(&wallet, &command.on_wallet(today))?;
     Ok(())

@@ -110,7 +110,16 @@ impl App {
         let expires_at = self.clock().now() + TimeDelta::days(HOLD_DAYS);
         let (id, wallet) = (payout_id.to_string(), wallet_id.to_string());
         let streams = Streams::new().with::<Payout>(&id).with::<Wallet>(&wallet);
-        let body = (payout_id, user_id, amount, receipt_id);
+        // Sealing the same value in the same place gives the same text, so the destination is part of what a key stands for
+        // without being readable in the digest.
+        let body = (
+            payout_id,
+            user_id,
+            amount,
+            receipt_id,
+            &method,
+            &destination,
+        );
         let committed = self
             .transact(streams, context, "request_payout", &body, |unit| {
                 let command = PayoutCommand::Request {

@@ -375,6 +375,15 @@ impl PayoutWorker {
             Err(ProviderFault::Mismatch(reason)) => {
                 return self.review(id, attempt, &reason, context).await;
             }
+            // An answer to the question what became of it, and so proof.
+            Err(ProviderFault::Refused { code, kind }) => {
+                let when = payout.sender.map_or(FailedWhen::BeforeSending, |sender| {
+                    FailedWhen::AfterSending { sender }
+                });
+                return self
+                    .refused(Failure { id, attempt, when }, &code, kind, context)
+                    .await;
+            }
             Ok(_) | Err(_) => {}
         }
         if age >= self.options.unknown_max {

@@ -113,7 +113,8 @@ pub trait PayoutProvider: Send + Sync {
     async fn create(&self, order: &PayoutOrder) -> Result<BillView, ProviderFault>;
     /// Pays a bill: the money moves.
     async fn pay(&self, order: &PayoutOrder, bill_id: &str) -> Result<BillView, ProviderFault>;
-    /// Asks about a bill. `Ok(None)` when the provider offers no way to ask.
+    /// Asks about a bill. `Ok(None)` when the provider offers no way to ask. [`ProviderFault::Refused`] is an answer here: the
+    /// provider has refused the payout for good. A provider that refuses to *tell* is [`ProviderFault::Unknown`].
     async fn status(
         &self,
         order: &PayoutOrder,
