@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::audit::export::ExportArgs;
+use crate::audit::providers::{ReconcileArgs, TrafficArgs};
 use crate::audit::rebuild::RebuildArgs;
 use crate::audit::replay::ReplayArgs;
 use crate::audit::verify::{CheckpointArgs, VerifyArgs};
@@ -76,6 +77,12 @@ enum Command {
     Export(ExportArgs),
     /// Build a read model anew beside the live one, compare, and switch
     Rebuild(RebuildArgs),
+    /// Compare the providers' own lists with our books, day by day
+    ///
+    /// Exit status: 0 nothing differs, 1 something does, 3 a day could not be compared.
+    Reconcile(ReconcileArgs),
+    /// Show what was said to providers of money, opened; it holds personal data
+    Traffic(TrafficArgs),
     /// Dump the database with a manifest of what it holds
     Backup(BackupArgs),
     /// Restore a backup into a private cluster, prove that it is whole, and throw the cluster away
@@ -138,6 +145,12 @@ impl Cli {
                 .map_err(audit_failure),
             Command::Export(args) => audit::export::run(&args).await.map_err(audit_failure),
             Command::Rebuild(args) => audit::rebuild::run(&args).await.map_err(audit_failure),
+            Command::Reconcile(args) => audit::providers::reconcile(&args)
+                .await
+                .map_err(audit_failure),
+            Command::Traffic(args) => audit::providers::show_traffic(&args)
+                .await
+                .map_err(audit_failure),
             Command::Backup(args) => backup::run(&args).await.map_err(backup_failure),
             Command::RestoreDrill(args) => backup::drill::run(&args).await.map_err(backup_failure),
             Command::Config { command } => config_command(&command),

@@ -6,6 +6,7 @@
 //! could not be found out, 2 wrong use.
 
 pub mod export;
+pub mod providers;
 pub mod rebuild;
 pub mod replay;
 pub mod verify;
