@@ -10,6 +10,7 @@ use kvit_commands::context::Context;
 use kvit_commands::error::CommandError;
 use kvit_domain::rejection::Rejection;
 
+use super::known::OPEN;
 use super::world::World;
 
 /// Refusals that a wallet remembers: the same key gets the same one for ever.
@@ -47,7 +48,10 @@ where
 
 fn is_same(first: &Answer, second: &Answer) -> bool {
     match (first, second) {
-        (Ok(_), Ok(_)) => true,
+        // A repeat reaches as far as the first answer did.
+        (Ok(first), Ok(second)) => {
+            OPEN.repeat_answers_an_earlier_position || second.position >= first.position
+        }
         (Ok(_), Err(_)) => false,
         (Err(first), Err(second)) if REMEMBERED.contains(&first.code.as_str()) => {
             first.code == second.code

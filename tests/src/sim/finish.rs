@@ -9,6 +9,8 @@ use kvit_domain::ledger::{Account, ProviderName};
 use kvit_domain::money::Currency;
 use tokio::time::Instant;
 
+use super::known::OPEN;
+use super::model::Model;
 use super::model_payments::PaymentStage;
 use super::model_payouts::PayoutStage;
 use super::staff;
@@ -26,8 +28,13 @@ pub async fn settle(world: &Arc<World>) {
     let mut quiet = 0;
     while quiet < 2 {
         tokio::time::sleep(Duration::from_secs(6 * 3_600)).await;
+        forgotten(world);
         let open = world.bus.open();
-        quiet = if open.is_empty() && undecided(world).is_empty() && world.to_come() == 0 {
+        quiet = if open.is_empty()
+            && undecided(world).is_empty()
+            && world.to_come() == 0
+            && world.inbox.waiting() == 0
+        {
             quiet + 1
         } else {
             0
@@ -38,6 +45,31 @@ pub async fn settle(world: &Arc<World>) {
             world.fail(format!("this never comes to rest: {}", all.join("; ")));
             return;
         }
+    }
+}
+
+/// A payout that only its worker can move on must have a message on the bus.
+fn forgotten(world: &World) {
+    if OPEN.unknown_is_forgotten_while_stopped {
+        return;
+    }
+    let open = world.bus.open();
+    let model = world.model();
+    let lost = model.payouts.iter().find(|(id, payout)| {
+        let moves_on = !matches!(
+            payout.stage,
+            PayoutStage::Succeeded
+                | PayoutStage::Failed
+                | PayoutStage::Reversed
+                | PayoutStage::InReview
+        );
+        moves_on && !open.iter().any(|message| message.contains(&id.to_string()))
+    });
+    if let Some((id, payout)) = lost {
+        world.fail(format!(
+            "nobody asks about payout {id}, which is {:?}",
+            payout.stage
+        ));
     }
 }
 
@@ -90,6 +122,11 @@ pub async fn compare(world: &Arc<World>) {
     for provider in [ProviderName::Yookassa, ProviderName::Portmone] {
         let model = world.model();
         let mut theirs = world.pay_in(provider).balances();
+        if OPEN.set_aside_before_money {
+            for (currency, unseen) in set_aside(world, provider, &model) {
+                *theirs.entry(currency).or_insert(0) -= unseen;
+            }
+        }
         // What they keep without having said so is not booked yet.
         for (currency, fee) in untold_fees(world, provider, &model) {
             *theirs.entry(currency).or_insert(0) += fee;
@@ -162,11 +199,7 @@ pub async fn compare(world: &Arc<World>) {
 }
 
 /// Fees that the provider took and did not tell, or took of what stands in suspense.
-fn untold_fees(
-    world: &World,
-    provider: ProviderName,
-    model: &super::model::Model,
-) -> BTreeMap<Currency, i64> {
+fn untold_fees(world: &World, provider: ProviderName, model: &Model) -> BTreeMap<Currency, i64> {
     let mut fees = BTreeMap::new();
     for payment in model.payments.values() {
         let truth = payment
@@ -181,6 +214,30 @@ fn untold_fees(
         }
     }
     fees
+}
+
+/// What the provider holds of payments that were set aside before anybody had paid.
+fn set_aside(world: &World, provider: ProviderName, model: &Model) -> BTreeMap<Currency, i64> {
+    let mut sums = BTreeMap::new();
+    let books = world.pay_in(provider);
+    for paid in books
+        .payments()
+        .iter()
+        .filter(|paid| paid.test && paid.taken > 0)
+    {
+        let payment = model.payments.get(&paid.operation);
+        let unseen = payment.is_some_and(|payment| {
+            matches!(
+                payment.stage,
+                PaymentStage::Quarantined | PaymentStage::Resolved
+            ) && payment.paid.is_none()
+        });
+        if unseen {
+            let back = books.gone_back(&paid.id);
+            *sums.entry(paid.asked.currency).or_insert(0) += paid.taken - paid.fee - back;
+        }
+    }
+    sums
 }
 
 /// A fresh process must read the same balances out of the log.

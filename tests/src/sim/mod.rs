@@ -12,6 +12,7 @@ mod asking;
 mod bus;
 mod finish;
 mod idle;
+mod known;
 mod life;
 mod log;
 mod model;
@@ -143,15 +144,19 @@ async fn live(world: &Arc<World>) {
     }
     for _ in 0..plan.outages {
         let after = world.schedule.time(Duration::ZERO, plan.span);
-        let long = match world.schedule.below(4) {
+        let long = match world.schedule.below(12) {
             0 => world
                 .schedule
                 .time(Duration::from_secs(3_600), Duration::from_secs(30 * 3_600)),
             _ => world
                 .schedule
-                .time(Duration::from_secs(30), Duration::from_secs(1_800)),
+                .time(Duration::from_secs(30), Duration::from_secs(1_200)),
         };
         world.later(after, move |world| world.away_until(Instant::now() + long));
+    }
+    for _ in 0..plan.notice / 20 {
+        let after = world.schedule.time(Duration::ZERO, plan.span * 2);
+        world.later(after, |world| notices::forge(world));
     }
     // Refunds that somebody makes in the cabinets.
     for _ in 0..plan.cabinet / 20 {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use kvit_domain::ids::{PaymentId, RefundId};
 use kvit_domain::money::Money;
 use kvit_domain::payment::{PaymentEvent, PaymentTerms, RefundStatus};
@@ -32,6 +33,10 @@ pub struct RefundModel {
     pub amount: i64,
     /// Whether money went back; `None` while it is open.
     pub end: Option<bool>,
+    /// Whether a call has left, or may have.
+    pub sent: bool,
+    /// Since when.
+    pub since: DateTime<Utc>,
 }
 
 /// A payment.
@@ -184,6 +189,8 @@ impl Model {
                 let refund = RefundModel {
                     amount: amount.minor,
                     end: None,
+                    sent: false,
+                    since: world.now(),
                 };
                 if payment.refunds.insert(refund_id, refund).is_some() {
                     return Err("a refund was intended twice".to_owned());
@@ -195,10 +202,11 @@ impl Model {
             }
             PaymentEvent::RefundSent { refund_id, .. }
             | PaymentEvent::RefundCreated { refund_id, .. } => {
-                match payment.refunds.get(&refund_id) {
-                    Some(RefundModel { end: None, .. }) => {}
-                    _ => return Err("a refund that is not open goes on".to_owned()),
-                }
+                let refund = payment.refunds.get_mut(&refund_id);
+                let refund = refund.filter(|refund| refund.end.is_none());
+                let refund = refund.ok_or("a refund that is not open goes on")?;
+                refund.sent = true;
+                refund.since = world.now();
             }
             PaymentEvent::RefundSucceeded {
                 refund_id,
@@ -215,20 +223,14 @@ impl Model {
                         truth.status, truth.amount
                     ));
                 }
-                if foreign == truth.refund_id.is_some()
-                    || truth.refund_id.is_some_and(|id| id != refund_id)
-                {
-                    return Err(format!(
-                        "it is the provider's refund for {:?}",
-                        truth.refund_id
-                    ));
-                }
                 if !self.settled_objects.insert(provider_refund_id) {
                     return Err("the provider's refund was booked before".to_owned());
                 }
                 let refund = payment.refunds.entry(refund_id).or_insert(RefundModel {
                     amount: amount.minor,
                     end: None,
+                    sent: true,
+                    since: world.now(),
                 });
                 if refund.end.replace(true).is_some() {
                     return Err("the refund had ended before".to_owned());
@@ -270,10 +272,7 @@ impl Model {
             return Err("the hold of an open refund is released".to_owned());
         }
         let books = world.pay_in(payment.terms.provider);
-        let all = books.refunds();
-        let goes_back = all.iter().any(|one| {
-            one.refund_id == Some(refund_id) && !matches!(one.status, RefundStatus::Canceled { .. })
-        });
+        let goes_back = books.goes_back(refund_id);
         let under_way = world.under_way(id);
         if goes_back || under_way.iter().any(|key| books.is_new(world.now(), key)) {
             return Err("the hold of a refund is released that the provider makes".to_owned());

@@ -41,6 +41,8 @@ pub struct PayoutModel {
     pub code: String,
     /// Since when.
     pub since: chrono::DateTime<chrono::Utc>,
+    /// Bills and provider's ids of all attempts.
+    pub bills: Vec<String>,
     hold: Option<HoldId>,
     budgeted: bool,
 }
@@ -67,6 +69,7 @@ impl Model {
                 stage: S::Requested,
                 code: String::new(),
                 since: world.now(),
+                bills: Vec::new(),
                 hold: None,
                 budgeted: false,
             };
@@ -92,8 +95,9 @@ impl Model {
                 payout.hold = Some(hold_id);
                 payout.stage = S::Held;
             }
-            PayoutEvent::PayoutCreated { .. } => {
+            PayoutEvent::PayoutCreated { bill_id, .. } => {
                 from(&[S::Held])?;
+                payout.bills.push(bill_id);
                 payout.stage = S::Created;
             }
             PayoutEvent::PayoutSent { .. } => {
@@ -121,7 +125,8 @@ impl Model {
                 payout.budgeted = true;
             }
             PayoutEvent::PayoutPostponed { .. } => from(&[S::Held, S::Created])?,
-            PayoutEvent::PayoutPending { .. } => {
+            PayoutEvent::PayoutPending { provider_id, .. } => {
+                payout.bills.extend(provider_id);
                 from(&[S::Sent, S::Unknown])?;
                 payout.stage = S::Pending;
             }
@@ -195,6 +200,16 @@ impl Model {
             ));
         }
         self.check_unpaid(world, id, payout.provider)
+    }
+
+    /// The payout that has this bill, or this provider's id.
+    #[must_use]
+    pub fn payout_by_bill(&self, provider: ProviderName, bill_id: &str) -> Option<PayoutId> {
+        let mut all = self.payouts.iter();
+        all.find(|(_, payout)| {
+            payout.provider == provider && payout.bills.iter().any(|bill| bill == bill_id)
+        })
+        .map(|(id, _)| *id)
     }
 
     /// Money went out for an operation.

@@ -14,7 +14,7 @@ use kvit_domain::ledger::ProviderName;
 use kvit_domain::money::Money;
 use kvit_domain::payment::{PaymentSnapshot, RefundSnapshot, RefundStatus, SnapshotStatus};
 
-use super::notices::{Notice, notify};
+use super::notices::notify;
 use super::plan::Kind;
 use super::world::World;
 
@@ -89,6 +89,9 @@ struct Books {
 pub struct PayIn {
     /// Whose.
     pub provider: ProviderName,
+    /// Whether keys are remembered and our ids carried. Without, every call is a new one, and a page that nobody has paid on
+    /// is not in any list.
+    has_keys: bool,
     books: Mutex<Books>,
 }
 
@@ -101,7 +104,18 @@ impl PayIn {
     pub fn new(provider: ProviderName) -> Self {
         Self {
             provider,
+            has_keys: provider == ProviderName::Yookassa,
             books: Mutex::default(),
+        }
+    }
+
+    /// How long the key of a refunding call is remembered.
+    #[must_use]
+    pub const fn refund_key_lifetime(&self) -> Duration {
+        if self.has_keys {
+            KEY_LIFETIME
+        } else {
+            Duration::ZERO
         }
     }
 
@@ -152,6 +166,7 @@ impl PayIn {
     }
 
     fn known_key(
+        &self,
         books: &Books,
         now: DateTime<Utc>,
         key: &str,
@@ -159,7 +174,7 @@ impl PayIn {
     ) -> Result<Option<String>, Refused> {
         let lifetime = TimeDelta::from_std(KEY_LIFETIME).unwrap_or_default();
         match books.keys.get(key) {
-            Some((at, known, id)) if now - *at < lifetime => {
+            Some((at, known, id)) if self.has_keys && now - *at < lifetime => {
                 if known == body {
                     Ok(Some(id.clone()))
                 } else {
@@ -182,7 +197,7 @@ impl PayIn {
         let now = world.now();
         let body = format!("{} {} {}", order.payment_id, order.amount, order.capture);
         let mut books = self.books();
-        if let Some(id) = Self::known_key(&books, now, &order.idempotence_key, &body)? {
+        if let Some(id) = self.known_key(&books, now, &order.idempotence_key, &body)? {
             return books.payments.get(&id).map(snapshot).ok_or("not_found");
         }
         books.last += 1;
@@ -223,7 +238,7 @@ impl PayIn {
             order.payment_id
         ));
         // Whom the page was never shown cannot pay; but some pay without a page.
-        if world.fate.permille(150) {
+        if self.has_keys && world.fate.permille(150) {
             self.shown(world, &id);
         }
         let (books, expired) = (Arc::clone(world.pay_in(self.provider)), id);
@@ -320,13 +335,15 @@ impl PayIn {
     }
 
     fn tell(&self, world: &Arc<World>, id: &str) {
-        if let Some(paid) = self.payment(id) {
-            let notice = Notice::Payment {
-                provider: self.provider,
-                payment_id: paid.operation,
-            };
-            notify(world, notice);
-        }
+        let Some(paid) = self.payment(id) else { return };
+        let event = match paid.status {
+            Status::Pending => return,
+            Status::Held => "payment.waiting_for_capture",
+            Status::Succeeded => "payment.succeeded",
+            Status::Canceled(_) => "payment.canceled",
+        };
+        let body = format!("{event} payment {} {}", paid.id, paid.operation);
+        notify(world, self.provider, body);
     }
 
     /// Takes held money.
@@ -384,6 +401,7 @@ impl PayIn {
         let books = self.books();
         let all = books.payments.values();
         all.filter(|paid| paid.operation == operation && paid.created_at <= until)
+            .filter(|paid| self.has_keys || paid.status != Status::Pending)
             .max_by_key(|paid| paid.status == Status::Succeeded)
             .map(snapshot)
     }
@@ -391,6 +409,9 @@ impl PayIn {
     /// Whether a call under this key would make something new.
     #[must_use]
     pub fn is_new(&self, now: DateTime<Utc>, key: &str) -> bool {
+        if !self.has_keys {
+            return true;
+        }
         let lifetime = TimeDelta::from_std(KEY_LIFETIME).unwrap_or_default();
         let books = self.books();
         books
@@ -411,7 +432,7 @@ impl PayIn {
         let now = world.now();
         let body = format!("{} {}", order.provider_payment_id, order.amount);
         let mut books = self.books();
-        if let Some(id) = Self::known_key(&books, now, &order.idempotence_key, &body)? {
+        if let Some(id) = self.known_key(&books, now, &order.idempotence_key, &body)? {
             return books
                 .refunds
                 .get(&id)
@@ -505,7 +526,7 @@ impl PayIn {
                 let (books, id) = (Arc::clone(world.pay_in(self.provider)), made.id.clone());
                 world.later(after, move |world| books.finish_refund(world, &id));
             }
-            RefundStatus::Succeeded => self.tell_refund(world, &made.payment),
+            RefundStatus::Succeeded => self.tell_refund(world, &made.id, &made.payment),
             _ => {}
         }
     }
@@ -529,34 +550,72 @@ impl PayIn {
         world.step(format_args!("{id} ends, money back: {goes_back}"));
         // There is no notification of a refund that failed.
         if goes_back {
-            self.tell_refund(world, &payment);
+            self.tell_refund(world, id, &payment);
         }
     }
 
-    fn tell_refund(&self, world: &Arc<World>, payment: &str) {
-        if let Some(paid) = self.payment(payment) {
-            let notice = Notice::Refund {
-                provider: self.provider,
-                payment_id: paid.operation,
-            };
-            notify(world, notice);
-        }
+    fn tell_refund(&self, world: &Arc<World>, id: &str, payment: &str) {
+        notify(
+            world,
+            self.provider,
+            format!("refund.succeeded refund {id} {payment}"),
+        );
     }
 
     /// A refund as it is now.
     #[must_use]
     pub fn get_refund(&self, id: &str) -> Option<RefundSnapshot> {
-        self.books().refunds.get(id).map(refund_snapshot)
+        self.books().refunds.get(id).map(|one| self.listed(one))
     }
 
     /// The refunds of a payment in the list, which is a little behind.
     #[must_use]
     pub fn refunds_of(&self, payment: &str, until: DateTime<Utc>) -> Vec<RefundSnapshot> {
         let books = self.books();
-        let all = books.refunds.values();
-        all.filter(|one| one.payment == payment && one.created_at <= until)
-            .map(refund_snapshot)
-            .collect()
+        // What was notified is in the list; only the answer to our own call may be ahead of it.
+        let listed = books.refunds.values().filter(|one| {
+            one.payment == payment && (one.created_at <= until || one.refund_id.is_none())
+        });
+        listed.map(|one| self.listed(one)).collect()
+    }
+
+    /// A refund as the list and the question about it show it.
+    fn listed(&self, one: &Returned) -> RefundSnapshot {
+        RefundSnapshot {
+            refund_id: one.refund_id.filter(|_| self.has_keys),
+            ..refund_snapshot(one)
+        }
+    }
+
+    /// What went back of a payment.
+    #[must_use]
+    pub fn gone_back(&self, payment: &str) -> i64 {
+        let books = self.books();
+        let back = books
+            .refunds
+            .values()
+            .filter(|one| one.payment == payment && one.status == RefundStatus::Succeeded);
+        back.map(|one| one.amount.minor).sum()
+    }
+
+    /// Whether money went back, or is on its way back, for a refund of ours.
+    #[must_use]
+    pub fn goes_back(&self, refund_id: RefundId) -> bool {
+        let books = self.books();
+        books.refunds.values().any(|one| {
+            one.refund_id == Some(refund_id) && !matches!(one.status, RefundStatus::Canceled { .. })
+        })
+    }
+
+    /// Whether money of this amount went back, or is on its way back, of a payment.
+    #[must_use]
+    pub fn has_refund_of(&self, payment: &str, amount: Money) -> bool {
+        let books = self.books();
+        books.refunds.values().any(|one| {
+            one.payment == payment
+                && one.amount == amount
+                && !matches!(one.status, RefundStatus::Canceled { .. })
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use kvit_commands::ports::payout::{BillStatus, BillView, PayoutOrder, RefusalKin
 use kvit_domain::ledger::ProviderName;
 use kvit_domain::money::{Currency, Money};
 
-use super::notices::{Notice, notify};
+use super::notices::notify;
 use super::pay_in::KEY_LIFETIME;
 use super::plan::Kind;
 use super::world::World;
@@ -115,6 +115,15 @@ impl PayOut {
     #[must_use]
     pub fn moves(&self, operation: &str) -> u32 {
         self.of(operation).iter().map(|one| one.moves).sum()
+    }
+
+    /// The bill of an operation whose money was taken back.
+    #[must_use]
+    pub fn is_taken_back(&self, operation: &str) -> Option<String> {
+        let sent = self.of(operation).into_iter();
+        sent.filter(|one| one.status == BillStatus::Reversed)
+            .map(|one| one.id)
+            .next()
     }
 
     /// Whether a paying call for this bill, or under this key, would move money or set it in motion.
@@ -266,7 +275,7 @@ impl PayOut {
 
     fn moved(&self, world: &Arc<World>, sent: &Sent) {
         world.money_went_out(&sent.operation, sent.amount);
-        self.tell(world, &sent.operation, false);
+        self.tell(world, sent);
         let taken_back = self.provider == ProviderName::Portmone
             && world.faults.on()
             && world.fate.permille(world.plan.cabinet);
@@ -301,12 +310,12 @@ impl PayOut {
         if pays {
             self.moved(world, &sent);
         } else {
-            self.tell(world, &sent.operation, false);
+            self.tell(world, &sent);
         }
     }
 
     fn take_back(&self, world: &Arc<World>, id: &str) {
-        let operation = {
+        let sent = {
             let mut books = self.books();
             let Some(sent) = books.sent.get_mut(id) else {
                 return;
@@ -315,22 +324,30 @@ impl PayOut {
                 return;
             }
             sent.status = BillStatus::Reversed;
-            sent.operation.clone()
+            sent.clone()
         };
         world.faults.count(Kind::PayoutReversal);
         world.step(format_args!("{id} is taken back"));
-        self.tell(world, &operation, true);
+        self.tell(world, &sent);
     }
 
-    fn tell(&self, world: &Arc<World>, operation: &str, reversed: bool) {
-        if let Ok(payout_id) = operation.parse() {
-            let notice = Notice::Payout {
-                provider: self.provider,
-                payout_id,
-                reversed,
-            };
-            notify(world, notice);
-        }
+    fn tell(&self, world: &Arc<World>, sent: &Sent) {
+        let event = match sent.status {
+            BillStatus::Paid => "payout.succeeded",
+            BillStatus::Rejected => "payout.canceled",
+            BillStatus::Reversed => "payout.reversed",
+            _ => return,
+        };
+        // A bill carries nothing of ours.
+        let operation = match self.provider {
+            ProviderName::Yookassa => sent.operation.as_str(),
+            _ => "-",
+        };
+        notify(
+            world,
+            self.provider,
+            format!("{event} payout {} {operation}", sent.id),
+        );
     }
 
     /// How a bill, or what was made under a key, stands; the list is a little behind.

@@ -196,22 +196,32 @@ impl Plan {
                 rng.amount(-most, most)
             })
             .collect();
-        let budget = |least: i64, most: i64| rng.permille(400).then(|| rng.amount(least, most));
+        let budget = |least: i64, most: i64| rng.permille(150).then(|| rng.amount(least, most));
+        let budgets = [budget(60_000, 300_000), budget(60_000, 300_000)];
+        // What waits for its day is looked at every half a minute, so few are enough.
+        let operations = match (budgets, rng.below(8)) {
+            ([None, None], 0) => rng.between(60, 160),
+            _ => rng.between(20, 60),
+        };
         Self {
             processes,
             crash: rate(1, 2),
             stall: rate(1, 1),
             log: rate(1, 12),
-            net: rate(2, 25),
+            net: rate(2, 12),
             bus: rate(3, 25),
             notice: rate(3, 60),
             cabinet: rate(2, 60),
             wrong: rate(2, 12),
             skew_ms,
-            operations: u32::try_from(rng.between(20, 60)).unwrap_or(20),
-            span: rng.time(Duration::from_secs(60), Duration::from_secs(6 * 3_600)),
+            operations: u32::try_from(operations).unwrap_or(20),
+            span: match rng.below(3) {
+                0 => rng.time(Duration::from_secs(20), Duration::from_secs(300)),
+                1 => rng.time(Duration::from_secs(300), Duration::from_secs(3_600)),
+                _ => rng.time(Duration::from_secs(3_600), Duration::from_secs(40 * 3_600)),
+            },
             bill_pays_once: rng.permille(500),
-            budgets: [budget(20_000, 200_000), budget(50_000, 500_000)],
+            budgets,
             aggregates_max: usize::try_from(rng.between(4, 64)).unwrap_or(4),
             outages: if quiet {
                 0

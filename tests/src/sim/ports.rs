@@ -1,15 +1,16 @@
 //! A process' clients of the providers.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use kvit_commands::ports::payment::{PaymentFault, PaymentOrder, PaymentProvider, RefundOrder};
 use kvit_commands::ports::payout::{
-    BillView, PayoutOrder, PayoutProvider, ProviderFault, RefusalKind, Repay,
+    BillStatus, BillView, PayoutOrder, PayoutProvider, ProviderFault, RefusalKind, Repay,
 };
-use kvit_domain::ids::PaymentId;
+use kvit_domain::ids::{PaymentId, RefundId};
 use kvit_domain::ledger::ProviderName;
 use kvit_domain::money::Money;
 use kvit_domain::payment::{PaymentSnapshot, RefundSnapshot};
@@ -26,6 +27,8 @@ pub struct PayInPort {
     world: Arc<World>,
     life: Arc<Life>,
     books: Arc<PayIn>,
+    /// Refunds that this process has sent to a provider that knows no keys: it sends none of them a second time.
+    sent: Mutex<BTreeSet<RefundId>>,
 }
 
 impl PayInPort {
@@ -36,6 +39,7 @@ impl PayInPort {
             world: Arc::clone(world),
             life: Arc::clone(life),
             books: Arc::clone(books),
+            sent: Mutex::default(),
         }
     }
 
@@ -115,6 +119,10 @@ impl PaymentProvider for PayInPort {
         KEY_LIFETIME
     }
 
+    fn refund_key_lifetime(&self) -> Duration {
+        self.books.refund_key_lifetime()
+    }
+
     async fn create(&self, order: &PaymentOrder) -> Result<PaymentSnapshot, PaymentFault> {
         let under = (order.payment_id.to_string(), order.idempotence_key.clone());
         let order = order.clone();
@@ -163,12 +171,37 @@ impl PaymentProvider for PayInPort {
     }
 
     async fn refund(&self, order: &RefundOrder) -> Result<RefundSnapshot, PaymentFault> {
-        let under = (order.refund_id.to_string(), order.idempotence_key.clone());
         let order = order.clone();
-        self.tell("refund", under, move |books, world| {
+        if self.refund_key_lifetime().is_zero() {
+            // As the product's client of such a provider: not beside one of the same sum, and not twice.
+            let (id, amount) = (order.provider_payment_id.clone(), order.amount);
+            let is_there = self.ask("list before a refund", move |books, _| {
+                books.has_refund_of(&id, amount)
+            });
+            if is_there.await? {
+                return Err(PaymentFault::Unknown(
+                    "one of the same sum is there".to_owned(),
+                ));
+            }
+            let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+            if !sent.insert(order.refund_id) {
+                return Err(PaymentFault::Unknown("it was sent before".to_owned()));
+            }
+        }
+        let refund_id = order.refund_id;
+        let under = (refund_id.to_string(), order.idempotence_key.clone());
+        let told = self.tell("refund", under, move |books, world| {
             books.refund(world, &order)
-        })
-        .await
+        });
+        let answer = told.await;
+        if answer
+            .as_ref()
+            .is_err_and(|fault| !matches!(fault, PaymentFault::Unknown(_)))
+        {
+            let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+            sent.remove(&refund_id);
+        }
+        answer
     }
 
     async fn get_refund(
@@ -312,7 +345,19 @@ impl PayoutProvider for PayOutPort {
             books.status(&order, &bill, seen_until(world))
         })
         .await
-        .map_err(out_fault)?;
+        // A provider that refuses to tell has said nothing about the payout.
+        .map_err(|_| ProviderFault::Unknown("no answer".to_owned()))?;
+        // That it refused the payout can be told in two ways.
+        if seen
+            .as_ref()
+            .is_some_and(|view| view.status == BillStatus::Rejected)
+            && self.world.fate.permille(500)
+        {
+            return Err(ProviderFault::Refused {
+                code: "general_decline".to_owned(),
+                kind: RefusalKind::Temporary,
+            });
+        }
         seen.map(|view| self.heard(view)).transpose()
     }
 }

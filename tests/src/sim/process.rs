@@ -11,8 +11,8 @@ use futures::FutureExt as _;
 use kvit_commands::app::{App, AppParts, PaymentSettings, Settings};
 use kvit_commands::executor::{Executor, Limits};
 use kvit_commands::policies::{
-    PayingOut, PaymentWorker, PaymentWorkerOptions, PayoutWorker, PayoutWorkerOptions, Rewarding,
-    Transferring,
+    Following, PayingOut, PaymentWorker, PaymentWorkerOptions, PayoutWorker, PayoutWorkerOptions,
+    Rewarding, Transferring,
 };
 use kvit_commands::ports::bus::{EventHandler, Handled, HandlerFault};
 use kvit_commands::ports::log::EventLog;
@@ -29,6 +29,7 @@ use super::bus::Message;
 use super::idle::Idle;
 use super::life::Life;
 use super::log::ProcessLog;
+use super::notices::{InboxPort, OperationsPort, Words};
 use super::ports::{PayInPort, PayOutPort};
 use super::world::World;
 
@@ -66,10 +67,8 @@ pub struct Running {
     pub life: Arc<Life>,
     /// Its use cases.
     pub app: App,
-    /// Its workers of payments in.
-    pub payment_workers: Vec<Arc<PaymentWorker>>,
-    /// Its workers of payouts.
-    pub payout_workers: Vec<Arc<PayoutWorker>>,
+    /// Followers of the providers' notifications.
+    pub following: Vec<Following>,
     handlers: Vec<Arc<dyn EventHandler>>,
     lanes: Mutex<HashMap<(usize, StreamId), VecDeque<Message>>>,
     in_hand: Mutex<BTreeSet<u64>>,
@@ -147,11 +146,32 @@ impl Running {
         for worker in &payout_workers {
             handlers.push(Arc::clone(worker) as Arc<dyn EventHandler>);
         }
+        let providers = [ProviderName::Portmone, ProviderName::Yookassa];
+        let following = providers
+            .into_iter()
+            .map(|provider| {
+                let (life, world) = (Arc::clone(&life), Arc::clone(world));
+                let (there, here) = (Arc::clone(&life), Arc::clone(&world));
+                let of_payments =
+                    |worker: &&Arc<PaymentWorker>| worker.provider().provider() == provider;
+                let payouts = usize::from(provider == ProviderName::Yookassa);
+                Following::new(
+                    app.clone(),
+                    Arc::new(InboxPort { life, world }),
+                    Arc::new(Words(provider)),
+                    Arc::new(OperationsPort {
+                        life: there,
+                        world: here,
+                    }),
+                    payment_workers.iter().find(of_payments).cloned(),
+                    payout_workers.get(payouts).cloned(),
+                )
+            })
+            .collect();
         Self {
             life,
             app,
-            payment_workers,
-            payout_workers,
+            following,
             handlers,
             lanes: Mutex::default(),
             in_hand: Mutex::default(),

@@ -7,11 +7,14 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use kvit_commands::app::{AdjustmentRequest, BulkCommand, BulkMode};
 use kvit_commands::context::Context;
-use kvit_domain::ids::{AdjustmentId, HoldId, PaymentId, PayoutId, TransactionId, WalletId};
+use kvit_domain::ids::{
+    AdjustmentId, HoldId, PaymentId, PayoutId, RefundId, TransactionId, WalletId,
+};
 use kvit_domain::ledger::{Account, ProviderName, Side, TransactionKind};
 use kvit_domain::money::{Currency, Money};
 
 use super::asking::ask;
+use super::known::OPEN;
 use super::model_payments::PaymentStage;
 use super::model_payouts::PayoutStage;
 use super::people::Person;
@@ -19,6 +22,12 @@ use super::world::World;
 
 /// How long after its last change a person decides about a payout: no call can be under way any more.
 const LOOK_AFTER: i64 = 3_600;
+
+/// The same for one whose outcome is unknown and that nobody seems to ask about.
+const UNKNOWN_LOOK_AFTER: i64 = 30 * 3_600;
+
+/// How many hours after its call a person decides about a refund that the provider does not show: its key is forgotten.
+const REFUND_LOOK_AFTER: i64 = 26;
 
 /// One proposes, another approves or declines; nobody approves their own.
 pub async fn adjust(world: &Arc<World>, person: Person, number: u32) {
@@ -328,14 +337,36 @@ pub async fn watch(world: Arc<World>) {
 
 async fn look(world: &Arc<World>, round: u64) {
     let now = world.now();
-    let (payouts, payments) = {
+    let (payouts, payments, refunds) = {
         let model = world.model();
+        // Refunds of which the provider shows nothing although everything that was sent has long been there.
+        let refunds: Vec<(PaymentId, RefundId)> = model
+            .payments
+            .iter()
+            .flat_map(|(id, payment)| {
+                let books = world.pay_in(payment.terms.provider);
+                let open = payment.refunds.iter().filter(move |(refund_id, refund)| {
+                    refund.end.is_none()
+                        && refund.sent
+                        && now - refund.since > TimeDelta::hours(REFUND_LOOK_AFTER)
+                        && !books.goes_back(**refund_id)
+                });
+                open.map(|(refund_id, _)| (*id, *refund_id))
+            })
+            .collect();
         let payouts: Vec<(PayoutId, ProviderName)> = model
             .payouts
             .iter()
             .filter(|(_, payout)| {
-                payout.stage == PayoutStage::InReview
-                    && now - payout.since > TimeDelta::seconds(LOOK_AFTER)
+                let age = now - payout.since;
+                match payout.stage {
+                    PayoutStage::InReview => age > TimeDelta::seconds(LOOK_AFTER),
+                    PayoutStage::Unknown => {
+                        OPEN.unknown_is_forgotten_while_stopped
+                            && age > TimeDelta::seconds(UNKNOWN_LOOK_AFTER)
+                    }
+                    _ => false,
+                }
             })
             .map(|(id, payout)| (*id, payout.provider))
             .collect();
@@ -345,7 +376,7 @@ async fn look(world: &Arc<World>, round: u64) {
             .filter(|(_, payment)| payment.stage == PaymentStage::Quarantined)
             .map(|(id, payment)| (*id, payment.paid.is_some()))
             .collect();
-        (payouts, payments)
+        (payouts, payments, refunds)
     };
     for (id, provider) in payouts {
         let (books, operation) = (world.pay_out(provider), id.to_string());
@@ -353,9 +384,26 @@ async fn look(world: &Arc<World>, round: u64) {
             continue;
         }
         let paid = books.moves(&operation) > 0;
+        let taken_back = books.is_taken_back(&operation);
         let key = format!("resolve:{id}:{round}");
         let _ = ask(world, "api:anna", &key, |app, context| async move {
             app.resolve_payout(id, paid, "asked the provider".to_owned(), &context)
+                .await
+        })
+        .await;
+        if let Some(bill_id) = taken_back {
+            let key = format!("taken-back:{id}:{round}");
+            let _ = ask(world, "api:anna", &key, |app, context| {
+                let bill_id = bill_id.clone();
+                async move { app.payout_reversed(id, bill_id, &context).await }
+            })
+            .await;
+        }
+    }
+    for (id, refund_id) in refunds {
+        let key = format!("refund-gone:{refund_id}:{round}");
+        let _ = ask(world, "api:anna", &key, |app, context| async move {
+            app.refund_failed(id, refund_id, "asked the provider".to_owned(), &context)
                 .await
         })
         .await;

@@ -19,6 +19,7 @@ use super::bus::Bus;
 use super::life::Life;
 use super::log::Store;
 use super::model::Model;
+use super::notices::{self, Inbox};
 use super::pay_in::PayIn;
 use super::pay_out::PayOut;
 use super::plan::{Faults, Plan};
@@ -74,6 +75,8 @@ pub struct World {
     pub store: Store,
     /// The bus.
     pub bus: Bus,
+    /// What the providers have sent by themselves.
+    pub inbox: Inbox,
     /// What the books must be.
     model: Mutex<Model>,
     /// The providers' own books of what came in.
@@ -112,6 +115,7 @@ impl World {
             vault: Arc::default(),
             store: Store::default(),
             bus: Bus::default(),
+            inbox: Inbox::default(),
             model: Mutex::new(model),
             pay_in: [
                 Arc::new(PayIn::new(ProviderName::Yookassa)),
@@ -202,6 +206,7 @@ impl World {
         let life = Arc::new(Life::new(process, number));
         self.step(format_args!("p{process}.{number} starts"));
         let running = Arc::new(Running::start(self, life));
+        running.spawn(notices::follow(Arc::clone(self), Arc::clone(&running)));
         if let Some(place) = self.processes().get_mut(process) {
             *place = Some(running);
         }
