@@ -13,5 +13,6 @@
 )]
 
 mod chaos;
+mod erasure;
 mod scenes;
 mod support;
