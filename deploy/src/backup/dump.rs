@@ -1,6 +1,8 @@
 //! `kvit backup`: a dump and its manifest, of one moment.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Instant;
@@ -20,7 +22,7 @@ use crate::ui;
 /// Where to and how many.
 #[derive(Debug, Clone, clap::Args)]
 pub struct BackupArgs {
-    /// The file to write, or a folder for a file named by the time
+    /// The file to write, or a folder for a file named by the time; a path that ends in `/` is a folder, made where it is missing
     #[arg(long, value_name = "FILE|FOLDER")]
     pub out: PathBuf,
     /// Afterwards, remove the oldest backups of this ledger in the folder until so many are left; the newest always stays
@@ -63,8 +65,17 @@ fn folder_of(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
+/// The file to write. A folder that is asked for is made, and only its owner can look into it.
 fn place(out: &Path, taken_at: DateTime<Utc>) -> Result<PathBuf, BackupError> {
-    let path = if out.is_dir() {
+    let folder = out.as_os_str().as_bytes().ends_with(b"/");
+    if folder && !out.is_dir() {
+        let mut made = fs::DirBuilder::new();
+        made.recursive(true).mode(0o700);
+        made.create(out).map_err(|error| {
+            AuditError::Use(format!("{} cannot be made: {error}", out.display()))
+        })?;
+    }
+    let path = if folder || out.is_dir() {
         out.join(format!(
             "kvit-{}.dump",
             taken_at.format("%Y%m%dT%H%M%S%3fZ")
@@ -159,4 +170,35 @@ async fn make(url: &str, path: &Path, taken_at: DateTime<Utc>) -> Result<Manifes
         begun.elapsed().as_millis()
     ));
     Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_path_that_ends_like_a_folder_is_one_and_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let taken_at = DateTime::UNIX_EPOCH;
+        let name = "kvit-19700101T000000000Z.dump";
+        let missing = dir.path().join("one/two");
+        let asked = PathBuf::from(format!("{}/", missing.display()));
+        assert_eq!(place(&asked, taken_at).unwrap(), missing.join(name));
+        let mode = fs::metadata(&missing).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        // Now it is there, with and without the stroke.
+        assert_eq!(place(&asked, taken_at).unwrap(), missing.join(name));
+        assert_eq!(place(&missing, taken_at).unwrap(), missing.join(name));
+        // Without it a name that is not there is a file's.
+        let file = dir.path().join("three");
+        assert_eq!(place(&file, taken_at).unwrap(), file);
+        assert!(!file.exists());
+        fs::write(&file, "mine").unwrap();
+        let through_a_file = PathBuf::from(format!("{}/", file.display()));
+        assert!(place(&through_a_file, taken_at).is_err());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    }
 }

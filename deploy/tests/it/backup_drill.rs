@@ -169,6 +169,13 @@ async fn old_backups_go_and_an_existing_one_is_never_overwritten() {
     let third = backup(&books, dir.path(), ".", &["--keep", "1"]);
     assert!(third.exists() && !first.exists() && !second.exists());
     assert!(!manifest_of(&first).exists());
+    // A folder that is not there yet; what lies elsewhere does not count for it.
+    let fourth = backup(&books, dir.path(), "kept/daily/", &["--keep", "1"]);
+    assert_eq!(
+        fourth.parent(),
+        Some(dir.path().join("kept/daily").as_path())
+    );
+    assert!(fourth.is_file() && manifest_of(&fourth).is_file() && third.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
