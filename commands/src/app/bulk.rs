@@ -19,6 +19,8 @@ use crate::executor::{Streams, Unit};
 
 /// Most commands of one request.
 pub const BULK_COMMANDS_MAX: usize = 1_000;
+/// How purposes of holds begin that an operation owns.
+const OWNERS: [&str; 4] = ["payout:", "refund:", "transfer:", "job:"];
 /// Commands of a request that are under way at the same time, when each stands on its own.
 const AT_ONCE: usize = 64;
 
@@ -122,6 +124,14 @@ impl BulkCommand {
             }
             _ => return Ok(()),
         };
+        if !matches!(kind, TransactionKind::Reward | TransactionKind::Job)
+            && kind != TransactionKind::Adjustment
+        {
+            return Err(Rejection::new(
+                "invalid_command",
+                "only rewards and jobs are booked so; every other kind has an operation of its own",
+            ));
+        }
         if kind == TransactionKind::Adjustment || account == Account::Adjustments {
             return Err(Rejection::new(
                 "four_eyes_required",
@@ -129,6 +139,46 @@ impl BulkCommand {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses what belongs to an operation of its own: a payout's hold ends with the payout and with nothing else, and what
+    /// a provider has moved is not undone by a booking.
+    fn check_owner(&self, wallet: &Wallet) -> Result<(), Rejection> {
+        let owned = |what: &str| {
+            Err(Rejection::new(
+                "invalid_command",
+                format!("it belongs to {what}, which alone may end it"),
+            ))
+        };
+        match self {
+            Self::Capture { hold_id, .. } | Self::Release { hold_id, .. } => {
+                let purpose = wallet.hold(*hold_id).map_or("", |hold| &hold.purpose);
+                match OWNERS.iter().find(|owner| purpose.starts_with(**owner)) {
+                    Some(_) => owned(purpose),
+                    None => Ok(()),
+                }
+            }
+            Self::Reverse { original_id, .. } => match wallet.transaction(*original_id) {
+                Some(original)
+                    if !matches!(
+                        original.kind,
+                        TransactionKind::Reward | TransactionKind::Job
+                    ) =>
+                {
+                    owned(&original.reference)
+                }
+                _ => Ok(()),
+            },
+            Self::PlaceHold { purpose, .. }
+                if OWNERS.iter().any(|owner| purpose.starts_with(*owner)) =>
+            {
+                Err(Rejection::new(
+                    "invalid_command",
+                    "this purpose is for the operations of the platform",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The value date, if the caller chose one.
@@ -324,6 +374,7 @@ fn run_one(
     }
     command.check()?;
     let wallet = command.wallet_id().to_string();
+    command.check_owner(unit.state::<Wallet>(&wallet)?)?;
     unit.run::<Wallet>(&wallet, &command.on_wallet(today))?;
     Ok(())
 }

@@ -6,7 +6,9 @@ use kvit_domain::ids::{PaymentId, TransactionId, UserId, WalletId};
 use kvit_domain::journal::{Journal, JournalCommand};
 use kvit_domain::ledger::{Account, Leg, ProviderName, Side, Transaction, TransactionKind};
 use kvit_domain::money::Money;
-use kvit_domain::payment::{Payment, PaymentCommand, PaymentEvent, PaymentSnapshot, PaymentTerms};
+use kvit_domain::payment::{
+    Payment, PaymentCommand, PaymentEvent, PaymentSnapshot, PaymentState, PaymentTerms,
+};
 use kvit_domain::rejection::Rejection;
 use kvit_domain::wallet::{Wallet, WalletCommand};
 
@@ -218,10 +220,11 @@ impl App {
     }
 
     /// A person's decision about a quarantined payment: what was received is credited to the wallet, or stays in suspense.
+    /// The first one proposes; it is decided when a second one says the same.
     ///
     /// # Errors
-    /// `invalid_state` unless it is quarantined; `invalid_command` when `credit` is asked for money that never came;
-    /// `review_reason_required`.
+    /// `invalid_state` unless it is quarantined, and when some of it has gone back; `invalid_command` when `credit` is asked
+    /// for money that never came; `review_reason_required`; `four_eyes_required` when the same person says it twice.
     pub async fn resolve_quarantine(
         &self,
         payment_id: PaymentId,
@@ -255,10 +258,19 @@ impl App {
         };
         let committed = self
             .transact(streams, context, "resolve_quarantine", &command, |unit| {
+                if credited.is_some() && unit.state::<Payment>(&id)?.refunded_minor() > 0 {
+                    return Err(Rejection::new(
+                        "invalid_state",
+                        "money of it has gone back to the payer since",
+                    )
+                    .into());
+                }
                 unit.run::<Payment>(&id, &command)?;
-                if let Some(amount) = credited {
+                // A proposal moves nothing yet.
+                let is_resolved = unit.state::<Payment>(&id)?.state == PaymentState::Resolved;
+                if let (true, Some(amount)) = (is_resolved, credited) {
                     let transaction = Transaction::simple(
-                        TransactionId::derived("payment_resolved", &id),
+                        resolved_transaction_id(payment_id),
                         TransactionKind::Suspense,
                         Account::Suspense(terms.provider),
                         Account::Wallet(wallet_id),
@@ -328,8 +340,13 @@ impl App {
     }
 }
 
+/// The transaction that credits what was set aside.
+pub(super) fn resolved_transaction_id(payment_id: PaymentId) -> TransactionId {
+    TransactionId::derived("payment_resolved", &payment_id.to_string())
+}
+
 /// The journal of a payment that does not fit.
-fn suspense_journal(payment_id: PaymentId) -> String {
+pub(super) fn suspense_journal(payment_id: PaymentId) -> String {
     format!("payment:{payment_id}")
 }
 

@@ -8,6 +8,7 @@ use kvit_domain::provider::Provider;
 use kvit_domain::quota::{Quota, QuotaCommand};
 use kvit_domain::rejection::Rejection;
 use kvit_domain::rules::kyiv_day_start;
+use kvit_domain::wallet::{HoldState, Wallet};
 
 use super::payouts::terms_of;
 use super::{App, Done};
@@ -121,10 +122,11 @@ impl App {
         Ok(committed.value)
     }
 
-    /// Records that a paying call leaves, in one decision with the provider's switch: after the switch is off, none leaves.
+    /// Records that a paying call leaves, in one decision with the provider's switch and the hold: after the switch is off, none
+    /// leaves, and none leaves for money that is not held.
     ///
     /// # Errors
-    /// `provider_stopped`, and what the payout refuses.
+    /// `provider_stopped`, `hold_not_active`, and what the payout refuses.
     pub(crate) async fn send_payout(
         &self,
         payout_id: PayoutId,
@@ -134,11 +136,29 @@ impl App {
         let payout = self.payout(payout_id).await?;
         let terms = terms_of(&payout)?;
         let now = self.clock().now();
-        let (id, switch) = (payout_id.to_string(), terms.provider.code());
-        let streams = Streams::new().with::<Payout>(&id).with::<Provider>(switch);
+        let (id, switch, wallet) = (
+            payout_id.to_string(),
+            terms.provider.code(),
+            terms.wallet_id.to_string(),
+        );
+        let streams = Streams::new()
+            .with::<Payout>(&id)
+            .with::<Provider>(switch)
+            .with::<Wallet>(&wallet);
         let committed = self
             .transact(streams, context, "send_payout", command, |unit| {
                 unit.state::<Provider>(switch)?.check_open(now)?;
+                let held = payout.hold_id.and_then(|hold| {
+                    let wallet = unit.state::<Wallet>(&wallet).ok()?;
+                    wallet.hold(hold).map(|hold| (hold.state, hold.left_minor))
+                });
+                if held != Some((HoldState::Active, terms.amount.minor)) {
+                    return Err(Rejection::new(
+                        "hold_not_active",
+                        "the payout's money is not held any more",
+                    )
+                    .into());
+                }
                 unit.run::<Payout>(&id, command)?;
                 Ok(())
             })

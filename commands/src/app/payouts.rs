@@ -262,10 +262,11 @@ impl App {
         Ok((next, done))
     }
 
-    /// A person's decision on a payout that cannot be resolved by asking.
+    /// A person's decision on a payout that cannot be resolved by asking. The first one proposes; it is decided when a second
+    /// one says the same.
     ///
     /// # Errors
-    /// `invalid_state` unless it is unknown or in review.
+    /// `invalid_state` unless it is unknown or in review; `four_eyes_required` when the same person says it twice.
     pub async fn resolve_payout(
         &self,
         payout_id: PayoutId,
@@ -281,6 +282,7 @@ impl App {
         let body = (payout_id, paid, &reason);
         let command = PayoutCommand::DecideReview {
             paid,
+            by: context.actor.clone(),
             reason: reason.clone(),
         };
         self.end_payout(
@@ -451,7 +453,11 @@ impl App {
         }
         let committed = self
             .transact(streams, context, kind, body, |unit| {
-                if unit.run::<Payout>(&id, command)? > 0
+                let has_changed = unit.run::<Payout>(&id, command)? > 0;
+                // A proposal changes the payout and not the money.
+                let has_ended = unit.state::<Payout>(&id)?.state == effect.state();
+                if has_changed
+                    && has_ended
                     && let Some(on_wallet) = &on_wallet
                 {
                     unit.run::<Wallet>(&wallet, on_wallet)?;
@@ -490,6 +496,18 @@ enum Effect {
     Return,
     /// It stays.
     Keep,
+}
+
+impl Effect {
+    /// The state in which the payout must be for the effect to follow.
+    const fn state(self) -> PayoutState {
+        match self {
+            Self::Capture => PayoutState::Succeeded,
+            Self::Release => PayoutState::Failed,
+            Self::Return => PayoutState::Reversed,
+            Self::Keep => PayoutState::Held,
+        }
+    }
 }
 
 /// A payout to be requested.

@@ -2,12 +2,13 @@
 
 use chrono::TimeDelta;
 use kvit_domain::ids::{HoldId, PaymentId, RefundId, TransactionId, WalletId};
+use kvit_domain::journal::{Journal, JournalCommand};
 use kvit_domain::ledger::{Account, Leg, Side, Transaction, TransactionKind};
 use kvit_domain::money::Money;
-use kvit_domain::payment::{Payment, PaymentCommand, PaymentEvent, RefundSnapshot};
+use kvit_domain::payment::{Payment, PaymentCommand, PaymentEvent, PaymentState, RefundSnapshot};
 use kvit_domain::wallet::{ReleaseReason, Wallet, WalletCommand};
 
-use super::payments::{decided, post, terms_of};
+use super::payments::{decided, post, resolved_transaction_id, suspense_journal, terms_of};
 use super::{App, Done};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -110,8 +111,15 @@ impl App {
     ) -> Result<Done, CommandError> {
         let payment = self.payment(payment_id).await?;
         let wallet_id = terms_of(&payment)?.wallet_id;
-        let (id, wallet) = (payment_id.to_string(), wallet_id.to_string());
-        let streams = Streams::new().with::<Payment>(&id).with::<Wallet>(&wallet);
+        let (id, wallet, journal) = (
+            payment_id.to_string(),
+            wallet_id.to_string(),
+            suspense_journal(payment_id),
+        );
+        let streams = Streams::new()
+            .with::<Payment>(&id)
+            .with::<Wallet>(&wallet)
+            .with::<Journal>(&journal);
         // A state, not a request: see `observe_payment`.
         let context = context.step(&format!("refund:{}", self.fresh_id()));
         let committed = self
@@ -121,7 +129,7 @@ impl App {
                     return Ok(());
                 }
                 for event in decided(&before, command)? {
-                    self.book_refund(unit, &wallet, wallet_id, &before, &event)?;
+                    self.book_refund(unit, payment_id, wallet_id, &before, &event)?;
                 }
                 Ok(())
             })
@@ -133,11 +141,12 @@ impl App {
     fn book_refund(
         &self,
         unit: &mut Unit<'_>,
-        wallet: &str,
+        payment_id: PaymentId,
         wallet_id: WalletId,
         before: &Payment,
         event: &PaymentEvent,
     ) -> Result<(), CommandError> {
+        let wallet = &wallet_id.to_string();
         let hold_of = |id: &RefundId| before.refunds.get(id).and_then(|refund| refund.hold_id);
         match event {
             PaymentEvent::RefundSucceeded {
@@ -154,6 +163,23 @@ impl App {
                                 transaction,
                                 release_rest: true,
                             },
+                        )?;
+                    }
+                    // What was set aside was never the user's, and goes back from where it stands.
+                    None if is_in_suspense(unit, payment_id, wallet, before)? => {
+                        let provider = terms_of(before)?.provider;
+                        let transaction = Transaction::simple(
+                            transaction.id,
+                            TransactionKind::Suspense,
+                            Account::Suspense(provider),
+                            Account::PaymentsClearing(provider),
+                            *amount,
+                            transaction.value_date,
+                            transaction.reference,
+                        );
+                        unit.run::<Journal>(
+                            &suspense_journal(payment_id),
+                            &JournalCommand::Post { transaction },
                         )?;
                     }
                     None => {
@@ -197,6 +223,21 @@ impl App {
             format!("refund:{refund_id}"),
         ))
     }
+}
+
+/// Whether what was paid stands in suspense: set aside, and not credited by a person since.
+fn is_in_suspense(
+    unit: &Unit<'_>,
+    payment_id: PaymentId,
+    wallet: &str,
+    payment: &Payment,
+) -> Result<bool, CommandError> {
+    let credited = resolved_transaction_id(payment_id);
+    Ok(match payment.state {
+        PaymentState::Quarantined => true,
+        PaymentState::Resolved => !unit.state::<Wallet>(wallet)?.has_booked(credited),
+        _ => false,
+    })
 }
 
 /// The transaction with what the wallet cannot pay booked as owed by the user. A wallet without a leg of its own would not

@@ -131,11 +131,12 @@ impl PaymentWorker {
         let Some(provider_id) = &payment.provider_id else {
             return Ok(());
         };
-        let refunds = self
-            .provider
-            .refunds_of(provider_id)
-            .await
-            .map_err(|fault| HandlerFault::transient(fault.to_string()))?;
+        let away = |fault: PaymentFault| HandlerFault::transient(fault.to_string());
+        let refunds = self.provider.refunds_of(provider_id).await.map_err(away)?;
+        if payment.paid.is_none() && !refunds.is_empty() {
+            // Money went back of what we do not know to be paid yet: the payment comes first.
+            self.ask_now(id, context).await?;
+        }
         for snapshot in refunds {
             match self.app.observe_refund(id, &snapshot, context).await {
                 Ok(_) => {}

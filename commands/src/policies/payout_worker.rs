@@ -269,9 +269,19 @@ impl PayoutWorker {
         // The key names this very call. If the log's answer is lost and the append is tried again, the name tells that the
         // stored intent is ours and the call has not left yet.
         let context = &context.step(&sender.to_string());
-        self.app
+        match self
+            .app
             .send_payout(id, &intent, &context.step("sent"))
-            .await?;
+            .await
+        {
+            Ok(_) => {}
+            Err(CommandError::Rejected(refusal)) if refusal.code == "hold_not_active" => {
+                return self
+                    .review(id, attempt, "its money is not held any more", context)
+                    .await;
+            }
+            Err(fault) => return Err(fault),
+        }
         let now = self.app.payout(id).await?;
         if now.state != PayoutState::Sent || now.sender != Some(sender) {
             return Ok(Next::Again);
@@ -370,7 +380,11 @@ impl PayoutWorker {
                     sender,
                     is_first: false,
                 };
-                return self.send(call, intent, context).await;
+                match self.send(call, intent, context).await {
+                    // Stopped: it is asked about as before, and in the end given to a person.
+                    Err(CommandError::Rejected(refusal)) if refusal.code == "provider_stopped" => {}
+                    sent => return sent,
+                }
             }
             Err(ProviderFault::Mismatch(reason)) => {
                 return self.review(id, attempt, &reason, context).await;
@@ -485,12 +499,11 @@ impl PayoutWorker {
                     .await
                 {
                     Ok(_) => {}
-                    // A person has called it unpaid meanwhile. The money is out: somebody must look, and nothing may be
-                    // repaired silently.
+                    // The money is out and cannot be booked: somebody must look, and nothing may be repaired silently.
                     Err(CommandError::Rejected(rejection)) => {
                         metrics::counter!("kvit_payouts_late_proof_total").increment(1);
-                        tracing::error!(payout.id = %id, code = rejection.code, "the provider has paid a payout that has ended otherwise");
-                        return Ok(Next::Stop(Handled::Done));
+                        tracing::error!(payout.id = %id, code = rejection.code, "the provider has paid a payout that cannot be booked");
+                        return self.late_proof(id, attempt, &context).await;
                     }
                     Err(fault) => return Err(fault),
                 }
@@ -516,6 +529,32 @@ impl PayoutWorker {
                 self.review(id, attempt, "paid and taken back", context)
                     .await
             }
+        }
+    }
+
+    /// Paid, but it has ended otherwise, or its hold is gone: kept in its history and brought before a person.
+    async fn late_proof(
+        &self,
+        id: PayoutId,
+        attempt: u32,
+        context: &Context,
+    ) -> Result<Next, CommandError> {
+        let payout = self.app.payout(id).await?;
+        match payout.state {
+            PayoutState::Sent | PayoutState::Unknown | PayoutState::Pending => {
+                self.review(id, attempt, "paid, and its money is not held any more", context)
+                    .await
+            }
+            PayoutState::Failed | PayoutState::Reversed => {
+                let command = PayoutCommand::Contradict {
+                    status: "paid".to_owned(),
+                };
+                self.app
+                    .payout_step(id, command, &context.step("contradicted"))
+                    .await?;
+                Ok(Next::Stop(Handled::Done))
+            }
+            _ => Ok(Next::Stop(Handled::Done)),
         }
     }
 
@@ -730,6 +769,15 @@ impl EventHandler for PayoutWorker {
                     // this one, should whoever moved it die.
                     return Ok(match state {
                         PayoutState::Held | PayoutState::Created => Handled::Later(LOOK_AGAIN),
+                        // The event that asks must go on asking.
+                        PayoutState::Unknown | PayoutState::Pending
+                            if matches!(
+                                event.event_type.as_str(),
+                                "PayoutUnknown" | "PayoutPending"
+                            ) =>
+                        {
+                            Handled::Later(self.options.ask_pause_min)
+                        }
                         _ => Handled::Skipped,
                     });
                 }

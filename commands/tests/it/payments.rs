@@ -354,12 +354,15 @@ async fn f19_what_does_not_fit_the_intent_goes_to_suspense_and_a_person_credits_
     run(&mut world).await;
     assert_eq!(state(&world, id).await, PaymentState::Quarantined);
     assert_eq!(balance(&world, user).await, (0, 0));
-    world
-        .app
-        .resolve_quarantine(id, true, "the payer's bank confirms".into(), &context("r"))
-        .await
-        .unwrap();
-    assert_eq!(balance(&world, user).await, (9_000, 0));
+    for (person, credited) in [("admin:1", 0), ("admin:2", 9_000)] {
+        let context = Context::new(person, person, "resolve");
+        world
+            .app
+            .resolve_quarantine(id, true, "the payer's bank confirms".into(), &context)
+            .await
+            .unwrap();
+        assert_eq!(balance(&world, user).await, (credited, 0), "{person}");
+    }
 }
 
 #[tokio::test]

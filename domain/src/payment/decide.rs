@@ -94,11 +94,26 @@ impl Decide for Payment {
                         "what is credited must be what was received",
                     ));
                 }
-                Ok(vec![E::QuarantineResolved {
-                    credited: *credited,
-                    by: by.clone(),
-                    reason,
-                }])
+                match &self.proposed {
+                    Some((proposed, who)) if proposed == credited && who == by => {
+                        Err(Rejection::new(
+                            "four_eyes_required",
+                            "another person must say the same",
+                        ))
+                    }
+                    Some((proposed, _)) if proposed == credited => {
+                        Ok(vec![E::QuarantineResolved {
+                            credited: *credited,
+                            by: by.clone(),
+                            reason,
+                        }])
+                    }
+                    _ => Ok(vec![E::ResolutionProposed {
+                        credited: *credited,
+                        by: by.clone(),
+                        reason,
+                    }]),
+                }
             }
             C::IntendRefund {
                 refund_id,

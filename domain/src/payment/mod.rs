@@ -122,7 +122,16 @@ pub enum PaymentEvent {
         /// What the provider says was paid, when money did move.
         received: Option<Money>,
     },
-    /// A person has decided about a quarantined payment.
+    /// A person says what shall become of a quarantined payment; another one must agree before anything follows.
+    ResolutionProposed {
+        /// What would be credited.
+        credited: Option<Money>,
+        /// Who.
+        by: String,
+        /// How they know.
+        reason: String,
+    },
+    /// A second person has agreed about a quarantined payment.
     QuarantineResolved {
         /// Credited to the wallet in the same append; `None`: it is not the user's.
         credited: Option<Money>,
@@ -353,6 +362,8 @@ pub struct Payment {
     pub capture_until: Option<DateTime<Utc>>,
     /// Refunds by id.
     pub refunds: BTreeMap<RefundId, Refund>,
+    /// What a person has proposed for a quarantined payment, and who.
+    pub proposed: Option<(Option<Money>, String)>,
     /// The last contradiction, so that each is recorded once.
     contradicted: Option<String>,
 }
@@ -415,6 +426,9 @@ impl Payment {
                 self.state = PaymentState::Quarantined;
                 self.paid = received;
             }
+            PaymentEvent::ResolutionProposed { credited, by, .. } => {
+                self.proposed = Some((credited, by));
+            }
             PaymentEvent::QuarantineResolved { .. } => self.state = PaymentState::Resolved,
             PaymentEvent::PaymentContradicted { status } => self.contradicted = Some(status),
             refund => self.evolve_refund(refund),
@@ -437,6 +451,7 @@ aggregate!(
         PaymentSucceeded,
         PaymentCanceled,
         PaymentQuarantined,
+        ResolutionProposed,
         QuarantineResolved,
         PaymentContradicted,
         RefundIntended,

@@ -234,12 +234,35 @@ impl Decide for Payout {
                     retry_at,
                 }])
             }
-            C::DecideReview { paid, reason } => {
+            C::Contradict { status } => match self.state {
+                S::Failed | S::Reversed if self.contradicted.as_ref() == Some(&status) => Ok(vec![]),
+                S::Failed | S::Reversed => Ok(vec![E::PayoutContradicted {
+                    status: bounded(status),
+                }]),
+                _ => Err(self.refuse("contradicted")),
+            },
+            C::DecideReview { paid, by, reason } => {
                 if reason.trim().is_empty() {
                     return Err(Rejection::new("review_reason_required", "say how you know"));
                 }
                 if !matches!(self.state, S::Unknown | S::Pending | S::InReview) {
                     return Err(self.refuse("decided by a person"));
+                }
+                match &self.proposed {
+                    Some((proposed, who)) if *proposed == paid && *who == by => {
+                        return Err(Rejection::new(
+                            "four_eyes_required",
+                            "another person must say the same",
+                        ));
+                    }
+                    Some((proposed, _)) if *proposed == paid => {}
+                    _ => {
+                        return Ok(vec![E::ReviewProposed {
+                            paid,
+                            by,
+                            reason: bounded(reason),
+                        }]);
+                    }
                 }
                 let outcome = match (paid, self.bill_id.clone()) {
                     (true, Some(bill_id)) => E::PayoutSucceeded {

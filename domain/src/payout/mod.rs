@@ -120,7 +120,21 @@ pub enum PayoutEvent {
         /// The bill.
         bill_id: String,
     },
-    /// A person found out what had happened; the outcome follows in the same append.
+    /// A person says what had happened; another one must agree before anything follows.
+    ReviewProposed {
+        /// Whether the money moved.
+        paid: bool,
+        /// Who says so.
+        by: String,
+        /// How they know.
+        reason: String,
+    },
+    /// The provider says that a payout that has ended otherwise was paid. Nothing follows by itself.
+    PayoutContradicted {
+        /// What it says.
+        status: String,
+    },
+    /// A second person agreed; the outcome follows in the same append.
     ReviewDecided {
         /// Whether the money moved.
         paid: bool,
@@ -199,8 +213,14 @@ pub enum PayoutCommand {
     },
     /// Give it to a person.
     SendToReview { reason: String },
-    /// What the person found out.
-    DecideReview { paid: bool, reason: String },
+    /// What a person found out: the first one proposes, a second one who says the same decides.
+    DecideReview {
+        paid: bool,
+        by: String,
+        reason: String,
+    },
+    /// The provider says that it is paid although it has ended otherwise.
+    Contradict { status: String },
 }
 
 /// What a proven failure is about. A failure that was decided on an earlier state than the payout's is no proof any more:
@@ -346,6 +366,9 @@ pub struct Payout {
     pub budget_day: Option<NaiveDate>,
     /// Why it waits, if it does.
     pub postponed: Option<String>,
+    /// What a person has proposed, and who.
+    pub proposed: Option<(bool, String)>,
+    contradicted: Option<String>,
     /// Paying calls for the current bill.
     pub sends: u32,
     /// When the next attempt may start.
@@ -430,7 +453,9 @@ impl Payout {
                 self.retry_at = retry_at;
             }
             PayoutEvent::PayoutReversed { .. } => self.state = PayoutState::Reversed,
-            PayoutEvent::ReviewDecided { .. } => {}
+            PayoutEvent::ReviewProposed { paid, by, .. } => self.proposed = Some((paid, by)),
+            PayoutEvent::ReviewDecided { .. } => self.proposed = None,
+            PayoutEvent::PayoutContradicted { status } => self.contradicted = Some(status),
             PayoutEvent::SentToReview { .. } => self.state = PayoutState::InReview,
         }
     }
@@ -452,7 +477,9 @@ aggregate!(
         PayoutSucceeded,
         PayoutFailed,
         PayoutReversed,
+        ReviewProposed,
         ReviewDecided,
+        PayoutContradicted,
         SentToReview,
     }
 );

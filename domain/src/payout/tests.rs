@@ -234,34 +234,65 @@ fn the_same_request_twice_is_one_payout_and_another_body_is_a_conflict() {
 }
 
 #[test]
-fn a_person_ends_an_unknown_payout_with_a_reason_and_no_other() {
-    let decide = |paid, reason: &str| PayoutCommand::DecideReview {
+fn two_people_end_an_unknown_payout_with_a_reason_and_no_other() {
+    let decide = |paid, by: &str, reason: &str| PayoutCommand::DecideReview {
         paid,
+        by: by.into(),
         reason: reason.into(),
     };
-    let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
-    assert_eq!(
-        run(&mut payout, &decide(true, " ")).unwrap_err().code,
-        "review_reason_required"
-    );
-    assert_eq!(
-        run(&mut payout, &decide(true, "the provider's statement")),
-        Ok(2)
-    );
-    assert_eq!(payout.state, PayoutState::Succeeded);
-    let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
-    assert_eq!(
-        run(&mut payout, &decide(false, "the provider's statement")),
-        Ok(2)
-    );
-    assert_eq!(payout.state, PayoutState::Failed);
+    for (paid, state) in [
+        (true, PayoutState::Succeeded),
+        (false, PayoutState::Failed),
+    ] {
+        let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
+        assert_eq!(
+            run(&mut payout, &decide(paid, "a", " ")).unwrap_err().code,
+            "review_reason_required"
+        );
+        assert_eq!(run(&mut payout, &decide(paid, "a", "statement")), Ok(1));
+        assert_eq!(payout.state, PayoutState::Unknown, "one is not enough");
+        assert_eq!(
+            run(&mut payout, &decide(paid, "a", "statement"))
+                .unwrap_err()
+                .code,
+            "four_eyes_required"
+        );
+        assert_eq!(run(&mut payout, &decide(!paid, "b", "no")), Ok(1));
+        assert_eq!(payout.state, PayoutState::Unknown, "they disagree");
+        assert_eq!(run(&mut payout, &decide(!paid, "b", "no")).unwrap_err().code, "four_eyes_required");
+        assert_eq!(run(&mut payout, &decide(paid, "a", "statement")), Ok(1));
+        assert_eq!(run(&mut payout, &decide(paid, "b", "statement")), Ok(2));
+        assert_eq!(payout.state, state);
+    }
     assert!(
         run(
             &mut given(&[request(), created(1), sent(1)]),
-            &decide(true, "x")
+            &decide(true, "a", "x")
         )
         .is_err()
     );
+}
+
+#[test]
+fn a_proof_that_comes_after_the_end_is_kept_once_and_changes_nothing() {
+    let contradict = PayoutCommand::Contradict {
+        status: "paid".into(),
+    };
+    let mut payout = given(&[request(), created(1), sent(1)]);
+    assert!(run(&mut payout, &contradict).is_err());
+    let fail = PayoutCommand::Fail {
+        attempt: 1,
+        when: FailedWhen::AfterSending {
+            sender: Uuid::nil(),
+        },
+        code: "refused".into(),
+        is_final: true,
+        retry_at: None,
+    };
+    run(&mut payout, &fail).unwrap();
+    assert_eq!(run(&mut payout, &contradict), Ok(1));
+    assert_eq!(run(&mut payout, &contradict), Ok(0));
+    assert_eq!(payout.state, PayoutState::Failed);
 }
 
 proptest! {

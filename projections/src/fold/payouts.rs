@@ -183,7 +183,12 @@ impl Fold for Payouts {
             row.postponed_until = None;
         }
         match change {
-            PayoutEvent::PayoutRequested { .. } | PayoutEvent::ReviewDecided { .. } => {}
+            PayoutEvent::PayoutRequested { .. }
+            | PayoutEvent::ReviewProposed { .. }
+            | PayoutEvent::ReviewDecided { .. } => {}
+            PayoutEvent::PayoutContradicted { status } => {
+                row.reason = Some(format!("contradicted: {status}"));
+            }
             PayoutEvent::FundsHeld { hold_id } => row.hold_id = Some(hold_id),
             PayoutEvent::PayoutCreated { attempt, bill_id } => {
                 row.attempt = i64::from(attempt);
@@ -245,6 +250,8 @@ impl Fold for Payouts {
 pub(crate) const fn state_after(change: &PayoutEvent) -> Option<PayoutState> {
     Some(match change {
         PayoutEvent::PayoutRequested { .. }
+        | PayoutEvent::ReviewProposed { .. }
+        | PayoutEvent::PayoutContradicted { .. }
         | PayoutEvent::ReviewDecided { .. }
         | PayoutEvent::BudgetTaken { .. }
         | PayoutEvent::PayoutPostponed { .. } => return None,

@@ -498,6 +498,14 @@ fn payout_events_stay_readable() {
                 is_final: false,
                 retry_at: Some(at(13)),
             },
+            E::ReviewProposed {
+                paid: true,
+                by: "api:golden".to_owned(),
+                reason: "seen in the provider's statement".to_owned(),
+            },
+            E::PayoutContradicted {
+                status: "paid".to_owned(),
+            },
             E::ReviewDecided {
                 paid: true,
                 reason: "seen in the provider's statement".to_owned(),

@@ -81,6 +81,11 @@ fn payment_events_stay_readable() {
                 reason: "the amount is not the one asked for".to_owned(),
                 received: Some(rub(9_000)),
             },
+            E::ResolutionProposed {
+                credited: Some(rub(9_000)),
+                by: "api:golden".to_owned(),
+                reason: "the payer confirmed it".to_owned(),
+            },
             E::QuarantineResolved {
                 credited: Some(rub(9_000)),
                 by: "api:golden".to_owned(),

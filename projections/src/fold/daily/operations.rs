@@ -83,7 +83,9 @@ impl Day<'_> {
             | PayoutEvent::PayoutPending { .. }
             | PayoutEvent::PayoutCreated { .. }
             | PayoutEvent::PayoutSent { .. }
+            | PayoutEvent::ReviewProposed { .. }
             | PayoutEvent::ReviewDecided { .. } => None,
+            PayoutEvent::PayoutContradicted { .. } => Some("contradicted"),
         };
         if let Some(detail) = detail {
             self.add(figure::PAYOUTS, &format!("{provider}:{detail}"), 1, money);

@@ -122,6 +122,9 @@ pub(super) fn fold(
             (row.paid_minor, row.paid_currency) = columns(received);
             row.reason = Some(reason);
         }
+        PaymentEvent::ResolutionProposed { by, reason, .. } => {
+            row.resolution = Some(format!("proposed by {by}: {reason}"));
+        }
         PaymentEvent::QuarantineResolved { by, reason, .. } => {
             row.resolved_by = Some(by);
             row.resolution = Some(reason);
