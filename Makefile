@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint check bench fuzz clean-state
+.PHONY: help setup demo up test lint check bench fuzz soak clean-state
 
 CARGO ?= cargo
 # First, so that the Rust of rustup goes before one of the distribution.
@@ -38,6 +38,11 @@ bench: setup ## Measure; the results go to docs/performance.md and target/bench.
 
 fuzz: setup ## Fuzz the readers of outside bytes, SECONDS each (60); TARGETS="…" chooses
 	@tests/fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
+
+# A failure names its seed; `cargo run -p kvit-tests --bin soak -- --seed N` runs that world again and prints its steps.
+soak: setup ## Simulate COUNT worlds (1000; 0 for no bound) from SEED (1), SECONDS at most (600)
+	@$(CARGO) run --locked -p kvit-tests --bin soak -- \
+	    --from $(or $(SEED),1) --count $(or $(COUNT),1000) --seconds $(or $(SECONDS),600)
 
 # The lock tells whether a kvit still uses the folder; a database that had to live elsewhere is named in postgres.path.
 clean-state: ## Remove the state folder with all its data
