@@ -55,6 +55,14 @@ table! {
         postponed_until: Option<DateTime<Utc>>,
         /// The day whose budget it has taken.
         budget_day: Option<NaiveDate>,
+        /// What one person says of a payout in doubt, whether the money moved; a second one has to agree.
+        proposed_paid: Option<bool>,
+        /// Who says so.
+        proposed_by: Option<String>,
+        /// How they know.
+        proposal: Option<String>,
+        /// What the provider says against a final state.
+        contradicted: Option<String>,
         /// When it was requested.
         requested_at: DateTime<Utc>,
         /// When the paying call of the current attempt was about to leave.
@@ -76,7 +84,8 @@ table! {
         "(provider, bill_id) WHERE bill_id IS NOT NULL",
         "(provider, provider_id) WHERE provider_id IS NOT NULL",
         "(provider, (coalesce(sent_at, requested_at)))",
-        "(postponed_since) WHERE postponed IS NOT NULL"
+        "(postponed_since) WHERE postponed IS NOT NULL",
+        "(contradicted) WHERE contradicted IS NOT NULL"
     ]
 }
 
@@ -94,7 +103,7 @@ pub struct Payouts;
 
 impl Fold for Payouts {
     const NAME: &'static str = "payouts";
-    const VERSION: i64 = 2;
+    const VERSION: i64 = 3;
     const NEEDS: Needs = Needs {
         aggregates: &["payout"],
         actors: false,
@@ -152,6 +161,10 @@ impl Fold for Payouts {
                 postponed_since: None,
                 postponed_until: None,
                 budget_day: None,
+                proposed_paid: None,
+                proposed_by: None,
+                proposal: None,
+                contradicted: None,
                 requested_at: event.recorded_at,
                 sent_at: None,
                 pending_since: None,
@@ -169,26 +182,25 @@ impl Fold for Payouts {
         row.position = event.position;
         if let Some(state) = state_after(&change) {
             state.code().clone_into(&mut row.state);
-        }
-        if !matches!(change, PayoutEvent::SentToReview { .. }) {
-            row.unknown_since = None;
-            row.pending_since = None;
-        }
-        if !matches!(
-            change,
-            PayoutEvent::PayoutPostponed { .. } | PayoutEvent::BudgetTaken { .. }
-        ) {
             row.postponed = None;
             row.postponed_since = None;
             row.postponed_until = None;
+            if state != PayoutState::InReview {
+                row.unknown_since = None;
+                row.pending_since = None;
+                row.proposed_paid = None;
+                row.proposed_by = None;
+                row.proposal = None;
+            }
         }
         match change {
-            PayoutEvent::PayoutRequested { .. }
-            | PayoutEvent::ReviewProposed { .. }
-            | PayoutEvent::ReviewDecided { .. } => {}
-            PayoutEvent::PayoutContradicted { status } => {
-                row.reason = Some(format!("contradicted: {status}"));
+            PayoutEvent::PayoutRequested { .. } | PayoutEvent::ReviewDecided { .. } => {}
+            PayoutEvent::ReviewProposed { paid, by, reason } => {
+                row.proposed_paid = Some(paid);
+                row.proposed_by = Some(by);
+                row.proposal = Some(reason);
             }
+            PayoutEvent::PayoutContradicted { status } => row.contradicted = Some(status),
             PayoutEvent::FundsHeld { hold_id } => row.hold_id = Some(hold_id),
             PayoutEvent::PayoutCreated { attempt, bill_id } => {
                 row.attempt = i64::from(attempt);

@@ -103,6 +103,8 @@ pub struct Gauges {
     pub payout_pending_oldest_seconds: i64,
     /// Seconds that the payout waits that was postponed first.
     pub payout_postponed_oldest_seconds: i64,
+    /// Payouts against whose final state the provider says something.
+    pub payouts_contradicted: i64,
     /// Seconds since somebody wanted to make the oldest payment that is not finished.
     pub payment_open_oldest_seconds: i64,
     /// Payments that are not finished although nobody waits for them any more.
@@ -222,7 +224,8 @@ pub async fn gauges(pool: &PgPool) -> Result<AsOf<Gauges>, Fault> {
                 coalesce((SELECT extract(epoch FROM now() - min(pending_since)) FROM {payouts}.payouts
                            WHERE state = 'pending'), 0)::bigint,
                 coalesce((SELECT extract(epoch FROM now() - min(postponed_since)) FROM {payouts}.payouts
-                           WHERE postponed IS NOT NULL), 0)::bigint
+                           WHERE postponed IS NOT NULL), 0)::bigint,
+                (SELECT count(*) FROM {payouts}.payouts WHERE contradicted IS NOT NULL)
            FROM {receipts}.receipts WHERE review_since IS NOT NULL",
         payouts = view.schema(2),
         receipts = view.schema(1)
@@ -233,6 +236,7 @@ pub async fn gauges(pool: &PgPool) -> Result<AsOf<Gauges>, Fault> {
         gauges.payout_unknown_oldest_seconds = row.try_get::<i64, _>(2)?.max(0);
         gauges.payout_pending_oldest_seconds = row.try_get::<i64, _>(3)?.max(0);
         gauges.payout_postponed_oldest_seconds = row.try_get::<i64, _>(4)?.max(0);
+        gauges.payouts_contradicted = row.try_get(5)?;
     }
     of_money(&mut view, &mut gauges).await?;
     Ok(view.as_of(gauges))

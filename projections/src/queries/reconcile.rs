@@ -82,7 +82,9 @@ pub async fn ours(
         ),
         StatementKind::Payouts => (
             projection::PAYOUTS,
-            "SELECT payout_id, coalesce(provider_id, bill_id), bill_id, amount_minor, currency, NULL::bigint, state,
+            "SELECT payout_id,
+                    -- Elsewhere than at Portmone the bill's id is our own key, which no list of theirs knows.
+                    CASE WHEN provider = 'portmone' THEN coalesce(provider_id, bill_id) ELSE provider_id END, bill_id, amount_minor, currency, NULL::bigint, state,
                     coalesce(sent_at, requested_at) AS at
                FROM {schema}.payouts WHERE provider = $1 AND coalesce(sent_at, requested_at) >= $2
                 AND coalesce(sent_at, requested_at) < $3",

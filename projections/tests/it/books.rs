@@ -208,7 +208,7 @@ async fn a_booking_that_comes_late_changes_the_day_but_not_what_was_known_of_it(
 }
 
 #[tokio::test]
-async fn the_statement_of_an_account_runs_and_its_pages_stay_when_entries_are_added() {
+async fn f62_the_pages_of_an_accounts_statement_stay_when_entries_are_added() {
     let mut world = World::new().await;
     for n in 1..=7 {
         world.fee(&format!("fee:{n}"), n * 10, day("2026-03-10"));

@@ -188,12 +188,14 @@ async fn late_quarantined_and_contradicted_payments_are_found_by_their_marks() {
         row.reason.as_deref(),
         Some("the amount is not the one asked for")
     );
-    let resolve = PaymentCommand::ResolveQuarantine {
-        credited: Some(uah(99)),
-        by: "api:1".to_owned(),
-        reason: "the payer asked for it".to_owned(),
-    };
-    world.run(odd, "api:1", &mut other, &resolve).unwrap();
+    for by in ["api:1", "api:2"] {
+        let resolve = PaymentCommand::ResolveQuarantine {
+            credited: Some(uah(99)),
+            by: by.to_owned(),
+            reason: "the payer asked for it".to_owned(),
+        };
+        world.run(odd, by, &mut other, &resolve).unwrap();
+    }
     world.settle().await;
     let row = payments::payment(&world.pool, odd)
         .await
@@ -202,7 +204,11 @@ async fn late_quarantined_and_contradicted_payments_are_found_by_their_marks() {
         .unwrap();
     assert_eq!(
         (row.state.as_str(), row.resolved_by.as_deref()),
-        ("resolved", Some("api:1"))
+        ("resolved", Some("api:2"))
+    );
+    assert_eq!(
+        (row.proposed_by.as_deref(), row.proposed_minor),
+        (Some("api:1"), Some(99))
     );
 }
 
@@ -368,4 +374,66 @@ async fn a_payout_says_its_way_its_budget_and_why_it_waits() {
         );
         assert!(row.pending_since.is_some());
     }
+}
+
+#[tokio::test]
+async fn what_one_person_says_of_a_payout_in_doubt_is_seen_until_a_second_one_agrees() {
+    let mut world = World::new().await;
+    let mut person = world.person();
+    world.campaign();
+    world.reward(&mut person, 100);
+    let (id, mut payout) = world.payout(&mut person, None, 100);
+    world.send(id, &mut payout, 1);
+    let unknown = PayoutCommand::RecordUnknown {
+        attempt: 1,
+        reason: "timeout".to_owned(),
+    };
+    world
+        .run(id, "policy:payout", &mut payout, &unknown)
+        .unwrap();
+    let decide = |by: &str| PayoutCommand::DecideReview {
+        paid: false,
+        by: by.to_owned(),
+        reason: "not in the statement".to_owned(),
+    };
+    world
+        .run(id, "api:1", &mut payout, &decide("api:1"))
+        .unwrap();
+    world.settle().await;
+    let row = payouts::payout(&world.pool, id)
+        .await
+        .unwrap()
+        .data
+        .unwrap();
+    assert_eq!(
+        (row.state.as_str(), row.proposed_paid),
+        ("unknown", Some(false))
+    );
+    assert_eq!(row.proposed_by.as_deref(), Some("api:1"));
+    assert!(
+        row.unknown_since.is_some(),
+        "a word of a person does not make it known"
+    );
+    world
+        .run(id, "api:2", &mut payout, &decide("api:2"))
+        .unwrap();
+    let contradict = PayoutCommand::Contradict {
+        status: "paid".to_owned(),
+    };
+    world
+        .run(id, "policy:payout", &mut payout, &contradict)
+        .unwrap();
+    world.settle().await;
+    let row = payouts::payout(&world.pool, id)
+        .await
+        .unwrap()
+        .data
+        .unwrap();
+    assert_eq!((row.state.as_str(), row.proposed_by), ("failed", None));
+    assert_eq!(row.contradicted.as_deref(), Some("paid"));
+    let figures = kvit_projections::queries::gauges::gauges(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(figures.data.payouts_contradicted, 1);
+    assert_eq!(compare(&world.pool, None).await.unwrap(), []);
 }

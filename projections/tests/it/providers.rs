@@ -21,7 +21,7 @@ use crate::world::{Person, World, day, uah};
 const PORTMONE: ProviderName = ProviderName::Portmone;
 
 /// A day with payments, a refund, a payment that does not fit, payouts, a fee that came later and a settlement.
-fn a_day(world: &mut World, person: &mut Person, round: i64) {
+pub fn a_day(world: &mut World, person: &mut Person, round: i64) {
     let (id, mut payment) = world.paid_in(person, 10_000 + round, 300 + round);
     world.paid_in(person, 2_000, 0);
     let refund_id = world.refund(person, id, &mut payment, 700 + round);

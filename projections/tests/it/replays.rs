@@ -1,9 +1,13 @@
 //! Folding again and comparing row by row.
 
-use kvit_projections::Fault;
+use chrono::TimeDelta;
+use kvit_projections::queries::accounts::{Moment, trial_balance_at};
+use kvit_projections::rebuild::{RebuildOptions, rebuild};
 use kvit_projections::replay::compare;
+use kvit_projections::{Fault, fold};
 
-use crate::world::busy_world;
+use crate::providers::a_day;
+use crate::world::{World, busy_world};
 
 #[tokio::test]
 async fn untouched_tables_are_what_the_log_says() {
@@ -54,4 +58,39 @@ async fn a_comparison_at_a_position_where_the_live_tables_do_not_stand_is_refuse
     let head = world.settle().await;
     let refused = compare(&world.pool, Some(head - 1)).await;
     assert!(matches!(refused, Err(Fault::LiveElsewhere { live, .. }) if live == head));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f57_folding_the_log_again_gives_the_same_rows_and_balances() {
+    let mut world = World::new().await;
+    let (mut from, mut to) = (world.person(), world.person());
+    for round in 0..3 {
+        a_day(&mut world, &mut from, round);
+        let (id, mut transfer) = world.transfer(&mut from, to.wallet_id, 100);
+        if round > 0 {
+            world.transferred(id, &mut transfer, &mut from, &mut to);
+        }
+        world.clock += TimeDelta::days(1);
+        // Folded in small steps, as life brings it.
+        world.flush().await;
+        world.projector().with_page(3).catch_up().await.unwrap();
+    }
+    let halfway = Moment::Position(world.head / 2);
+    let before = trial_balance_at(&world.pool, halfway).await.unwrap();
+    let options = RebuildOptions {
+        compare: true,
+        ..RebuildOptions::default()
+    };
+    for projection in fold::all() {
+        let rebuilt = rebuild(&world.pool, projection.name(), &options, |_| {})
+            .await
+            .unwrap();
+        assert_eq!(rebuilt.differences.unwrap(), [], "{}", projection.name());
+    }
+    assert_eq!(
+        trial_balance_at(&world.pool, halfway).await.unwrap(),
+        before
+    );
+    assert!(before.data.is_balanced() && !before.data.accounts.is_empty());
+    assert_eq!(compare(&world.pool, None).await.unwrap(), []);
 }

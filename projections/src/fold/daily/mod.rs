@@ -62,7 +62,7 @@ pub struct Daily;
 
 impl Fold for Daily {
     const NAME: &'static str = "daily";
-    const VERSION: i64 = 2;
+    const VERSION: i64 = 3;
     const NEEDS: Needs = Needs {
         aggregates: &[
             "user",

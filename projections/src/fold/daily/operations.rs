@@ -61,9 +61,9 @@ impl Day<'_> {
         let state = payouts::state_after(change);
         let before = row.state.clone();
         let waited = match change {
-            PayoutEvent::BudgetTaken { .. } => row.postponed.clone(),
             PayoutEvent::PayoutPostponed { reason, .. } => row.postponed.replace(reason.clone()),
-            _ => row.postponed.take(),
+            _ if state.is_some() => row.postponed.take(),
+            _ => row.postponed.clone(),
         };
         let waits = row.postponed.clone();
         if let Some(state) = state {

@@ -79,7 +79,7 @@ pub struct Payments;
 
 impl Fold for Payments {
     const NAME: &'static str = "payments";
-    const VERSION: i64 = 1;
+    const VERSION: i64 = 2;
     const NEEDS: Needs = Needs {
         aggregates: &[
             "payment",

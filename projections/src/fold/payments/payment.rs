@@ -122,8 +122,14 @@ pub(super) fn fold(
             (row.paid_minor, row.paid_currency) = columns(received);
             row.reason = Some(reason);
         }
-        PaymentEvent::ResolutionProposed { by, reason, .. } => {
-            row.resolution = Some(format!("proposed by {by}: {reason}"));
+        PaymentEvent::ResolutionProposed {
+            credited,
+            by,
+            reason,
+        } => {
+            row.proposed_by = Some(by);
+            row.proposed_minor = credited.map(|amount| amount.minor);
+            row.proposal = Some(reason);
         }
         PaymentEvent::QuarantineResolved { by, reason, .. } => {
             row.resolved_by = Some(by);
@@ -162,6 +168,9 @@ fn intended(event: &LogEvent, payment_id: PaymentId, terms: PaymentTerms) -> Pay
         capture_minor: None,
         cancel_intended: false,
         capture_until: None,
+        proposed_by: None,
+        proposed_minor: None,
+        proposal: None,
         resolved_by: None,
         resolution: None,
         intended_at: event.recorded_at,

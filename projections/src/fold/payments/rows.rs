@@ -67,6 +67,12 @@ table! {
         cancel_intended: bool,
         /// When the provider gives held money back by itself.
         capture_until: Option<DateTime<Utc>>,
+        /// Who said first what shall become of a quarantined payment; a second person has to agree.
+        proposed_by: Option<String>,
+        /// What would be credited by that, minor units of what was received; empty when it is not the user's.
+        proposed_minor: Option<i64>,
+        /// How they know.
+        proposal: Option<String>,
         /// Who decided about the quarantine.
         resolved_by: Option<String>,
         /// How they know.
