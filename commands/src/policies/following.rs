@@ -2,16 +2,18 @@
 //!
 //! A notification was answered when its bytes were stored. Here it is read, noted in the history under the identity that
 //! its copies share, and then not believed: the provider is asked with our own credentials, and what it answers goes the
-//! same way as every other answer. While the provider or the log is away the notification simply waits.
+//! same way as every other answer. While the provider or the log is away the notification simply waits. A settlement cannot
+//! be asked about: it is compared with our books, and counts only as far as they say the same.
 
 use std::sync::Arc;
 
-use kvit_domain::claim::{ProviderObject, provider_object_id};
-use kvit_domain::ids::{PaymentId, PayoutId};
+use chrono::{DateTime, Utc};
+use kvit_domain::ids::PayoutId;
 use kvit_domain::ledger::ProviderName;
 use kvit_domain::notification::{Notification, NotificationCommand, stream_of};
 use kvit_domain::payment::PaymentState;
 
+use super::settling::{Settling, claimed_payment};
 use super::{PaymentWorker, PayoutWorker, to_fault};
 use crate::app::App;
 use crate::context::Context;
@@ -19,7 +21,7 @@ use crate::error::CommandError;
 use crate::ports::bus::HandlerFault;
 use crate::ports::notifications::{InboxFault, NotificationInbox, PendingNotification};
 use crate::ports::operations::Operations;
-use crate::ports::payment::{Notice, NoticeReader, NoticeTopic};
+use crate::ports::payment::{Notice, NoticeReader, NoticeTopic, SettlementDocument};
 
 /// Follows up the notifications of one provider.
 pub struct Following {
@@ -29,6 +31,7 @@ pub struct Following {
     operations: Arc<dyn Operations>,
     payments: Option<Arc<PaymentWorker>>,
     payouts: Option<Arc<PayoutWorker>>,
+    settling: Settling,
 }
 
 /// What asking about a notice has proved.
@@ -49,7 +52,14 @@ impl Following {
         payments: Option<Arc<PaymentWorker>>,
         payouts: Option<Arc<PayoutWorker>>,
     ) -> Self {
+        let settling = Settling {
+            app: app.clone(),
+            operations: Arc::clone(&operations),
+            payments: payments.clone(),
+            payouts: payouts.clone(),
+        };
         Self {
+            settling,
             app,
             inbox,
             reader,
@@ -114,7 +124,7 @@ impl Following {
             // Known before it is followed: a copy, or a repeat after a crash, must ask again only if the first did not end.
             self.record(provider, &notice, &notification.digest, None)
                 .await?;
-            let verdict = self.verify(provider, &notice).await?;
+            let verdict = self.verify(provider, &notice, raw.received_at).await?;
             self.record(provider, &notice, &notification.digest, Some(verdict))
                 .await?;
         }
@@ -176,6 +186,7 @@ impl Following {
         &self,
         provider: ProviderName,
         notice: &Notice,
+        received_at: DateTime<Utc>,
     ) -> Result<Verdict, HandlerFault> {
         match &notice.topic {
             NoticeTopic::Payment { provider_id, .. } => {
@@ -193,10 +204,10 @@ impl Following {
                 self.verify_payout(provider, provider_id, operation_id.as_deref(), *reversed)
                     .await
             }
-            NoticeTopic::Settlement { settlement_id } => Ok(Verdict::Verified {
-                status: "settlement".to_owned(),
-                operation: format!("settlement:{}", short(settlement_id)),
-            }),
+            NoticeTopic::Settlement(document) => {
+                self.verify_settlement(provider, document, received_at)
+                    .await
+            }
             NoticeTopic::Other => Ok(Verdict::Quarantined("nothing here follows from it")),
         }
     }
@@ -218,7 +229,7 @@ impl Following {
         let Some(snapshot) = snapshot else {
             return Ok(Verdict::Quarantined("the provider does not know it"));
         };
-        let claimed = self.payment_of(provider, &snapshot.provider_id).await?;
+        let claimed = claimed_payment(&self.app, provider, &snapshot.provider_id).await?;
         let id = claimed.or_else(|| snapshot.operation_id.as_deref()?.parse().ok());
         let Some(id) = id else {
             return Ok(Verdict::Quarantined("it belongs to no operation of ours"));
@@ -252,7 +263,7 @@ impl Following {
     ) -> Result<Verdict, HandlerFault> {
         let (Some(worker), Some(id)) = (
             &self.payments,
-            self.payment_of(provider, provider_payment_id).await?,
+            claimed_payment(&self.app, provider, provider_payment_id).await?,
         ) else {
             return Ok(Verdict::Quarantined("its payment is not ours"));
         };
@@ -305,24 +316,25 @@ impl Following {
         })
     }
 
-    /// Our payment that a provider's payment belongs to, as the log has it.
-    async fn payment_of(
+    /// Nobody can be asked about a settlement: it is compared with our books.
+    async fn verify_settlement(
         &self,
         provider: ProviderName,
-        provider_id: &str,
-    ) -> Result<Option<PaymentId>, HandlerFault> {
-        let object = provider_object_id(provider, "payment", provider_id);
-        let claim = self
-            .app
-            .executor()
-            .load::<ProviderObject>(&object)
-            .await
-            .map_err(to_fault)?;
-        Ok(claim
-            .operation
-            .as_deref()
-            .and_then(|operation| operation.strip_prefix("payment:"))
-            .and_then(|id| id.parse().ok()))
+        document: &SettlementDocument,
+        received_at: DateTime<Utc>,
+    ) -> Result<Verdict, HandlerFault> {
+        let agrees = self
+            .settling
+            .settle(provider, document, received_at)
+            .await?;
+        Ok(if agrees {
+            Verdict::Verified {
+                status: "settlement".to_owned(),
+                operation: format!("settlement:{}", short(&document.id)),
+            }
+        } else {
+            Verdict::Quarantined("differs from our books: see the reconciliation")
+        })
     }
 
     fn context(&self, provider: ProviderName, correlation: &str, key: String) -> Context {
@@ -339,7 +351,7 @@ fn object_of(topic: &NoticeTopic) -> Option<&str> {
         NoticeTopic::Refund {
             provider_refund_id, ..
         } => Some(provider_refund_id),
-        NoticeTopic::Settlement { settlement_id } => Some(settlement_id),
+        NoticeTopic::Settlement(document) => Some(&document.id),
         NoticeTopic::Other => None,
     }
 }

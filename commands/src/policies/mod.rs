@@ -10,6 +10,7 @@ mod payout_worker;
 mod reading;
 mod reconciling;
 mod rewarding;
+mod settling;
 mod transferring;
 
 use std::str::FromStr;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use kvit_domain::ids::{PaymentId, RefundId};
 use kvit_domain::ledger::ProviderName;
 use kvit_domain::money::Money;
@@ -99,12 +99,37 @@ pub enum NoticeTopic {
         reversed: bool,
     },
     /// A settlement to the bank, for the reconciliation of that day.
-    Settlement {
-        /// The provider's id of it.
-        settlement_id: String,
-    },
+    Settlement(SettlementDocument),
     /// Something that we have no use for.
     Other,
+}
+
+/// What a provider says that it has paid to the bank, and for which bills. It is compared with our books, bill by bill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementDocument {
+    /// The provider's id of it.
+    pub id: String,
+    /// Its day by the provider's calendar, where that is told and can be read.
+    pub day: Option<NaiveDate>,
+    /// What it says that the bank got; zero when reversals and fees ate all of it.
+    pub sum: Money,
+    /// What the sum is made of, in the document's order.
+    pub bills: Vec<SettlementBill>,
+}
+
+/// One bill of a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementBill {
+    /// The provider's id of the bill. What went back carries the id of the bill that had been paid.
+    pub bill_id: String,
+    /// The provider's id of our payment, when the bill carries a number of ours; none has a payout.
+    pub order_number: Option<String>,
+    /// How much, above zero in both directions.
+    pub amount: Money,
+    /// What the provider kept of it, or gave back of that for a reversal; `None` where it says nothing.
+    pub fee: Option<Money>,
+    /// Whether the money went back.
+    pub reversed: bool,
 }
 
 /// One claim of a notification.

@@ -1,11 +1,14 @@
 //! What a notification claims, in the words of the port.
 
-use kvit_commands::ports::payment::{Notice, NoticeFault, NoticeReader, NoticeTopic};
+use kvit_commands::ports::payment::{
+    Notice, NoticeFault, NoticeReader, NoticeTopic, SettlementBill, SettlementDocument,
+};
 use kvit_domain::ids::PayoutId;
 use kvit_domain::ledger::ProviderName;
+use kvit_domain::money::{Currency, Money};
 
-use super::{BillNotice, PortmoneNotification, parse_notification};
-use crate::portmone::amount::Movement;
+use super::{BillNotice, PayOrder, PortmoneNotification, parse_notification};
+use crate::portmone::amount::{Kopecks, Movement};
 use crate::portmone::gateway::OrderNumber;
 
 /// Reads Portmone's notifications, those of payouts and those of card payments, which come to one address.
@@ -33,9 +36,7 @@ impl NoticeReader for PortmoneNotices {
                 .into_iter()
                 .map(|order| Notice {
                     event: "settlement".to_owned(),
-                    topic: NoticeTopic::Settlement {
-                        settlement_id: order.id,
-                    },
+                    topic: NoticeTopic::Settlement(document(order)),
                 })
                 .collect(),
             PortmoneNotification::Requests(_) => Vec::new(),
@@ -52,15 +53,39 @@ fn payment_topic(order_number: String) -> NoticeTopic {
     }
 }
 
+/// The facts of a settlement, all in hryvnias.
+fn document(order: PayOrder) -> SettlementDocument {
+    let money = |kopecks: Kopecks| Money::new(kopecks.minor(), Currency::Uah);
+    SettlementDocument {
+        id: order.id,
+        day: order.date,
+        sum: money(order.amount),
+        bills: order
+            .bills
+            .into_iter()
+            .map(|bill| SettlementBill {
+                amount: money(bill.movement.amount()),
+                fee: bill.commission.map(money),
+                reversed: matches!(bill.movement, Movement::Back(_)),
+                order_number: our_number(&bill),
+                bill_id: bill.bill_id,
+            })
+            .collect(),
+    }
+}
+
+/// The bill's number, if it is an order number of ours.
+fn our_number(bill: &BillNotice) -> Option<String> {
+    bill.bill_number
+        .clone()
+        .filter(|text| OrderNumber::parse(text).is_some())
+}
+
 /// A bill with an order number of ours is a card payment; every other is a payout.
 fn claim(bill: BillNotice) -> Notice {
     let reversed = matches!(bill.movement, Movement::Back(_));
     let is_operation = |text: &String| text.parse::<PayoutId>().is_ok();
-    let number = bill
-        .bill_number
-        .clone()
-        .filter(|text| OrderNumber::parse(text).is_some());
-    match number {
+    match our_number(&bill) {
         Some(order_number) if reversed => Notice {
             event: "refund.RETURN".to_owned(),
             topic: NoticeTopic::Refund {
