@@ -68,6 +68,7 @@ receipt-credited-title = ✅ Bonus of { $reward } credited
 receipt-credited-body = Preparing the top-up of { $phone }.
 receipt-sending-title = 📲 Bonus of { $reward } is being sent
 receipt-sending-body = Topping up { $phone }.
+receipt-waiting-title = ⏳ Bonus of { $reward } waits for its turn
 receipt-retry-title = ⏳ Bonus of { $reward } takes a little longer
 receipt-retry-body = The operator takes no top-ups just now. The money is set aside for you, and I will try again by myself.
 receipt-paid-title = 🎉 Bonus of { $reward } paid
@@ -91,6 +92,60 @@ receipt-review-body = We answer within a day. What was doubtful:
 receipt-appealed-title = 👀 Your request is in
 receipt-appealed-body = A person will look at the receipt and answer within a day.
 receipt-number = Receipt no. { $number }
+
+## Money on its way
+
+waiting-tomorrow = Today's limit for payouts is used up. The money is safe on your balance, and tomorrow I will send it by myself.
+waiting-provider = Payouts are paused for now. The money is safe on your balance, and I will send it by myself as soon as they work again.
+waiting-person = The amount is above the daily limit for payouts, so a person decides. The money is safe on your balance, there is nothing to do.
+
+payout-to-mobile = to your mobile
+payout-to-sbp = to your bank account
+payout-to-wallet = to your YooMoney wallet
+payout-to-card = to your card
+payout-sending-title = 📤 Payout of { $amount } is being sent
+payout-sending-body = The money is going { $to }.
+payout-waiting-title = ⏳ Payout of { $amount } waits for its turn
+payout-retry-title = ⏳ Payout of { $amount } takes a little longer
+payout-retry-body = It could not be sent yet. The money is set aside for you, and I will try again by myself.
+payout-unknown-title = ⏳ We are checking the payout of { $amount }
+payout-unknown-body = The money was sent { $to } but is not confirmed yet. Nothing is charged twice and no money gets lost.
+payout-review-title = 👀 A person is checking the payout of { $amount }
+payout-review-body = The money is set aside for you. There is nothing to do, I will write as soon as it is clear.
+payout-paid-title = ✅ Payout of { $amount } has arrived
+payout-paid-body = The money has come { $to }.
+payout-failed-title = ⚠️ Payout of { $amount } failed
+payout-failed-body = The money could not be sent { $to }. It is back on your balance.
+payout-reversed-title = ⚠️ Payout of { $amount } was returned
+payout-reversed-body = The money did not get { $to } and came back. It is on your balance again.
+payout-number = Payout no. { $number }
+
+payment-waiting-title = 💳 Top-up of { $amount } waits to be paid
+payment-waiting-body = As soon as the money comes, I will credit it to your balance.
+payment-waiting-button = Press the button below to pay. As soon as the money comes, I will credit it to your balance.
+payment-waiting-link =
+    You can pay here: { $url }
+    As soon as the money comes, I will credit it to your balance.
+payment-held-title = ⏳ Payment of { $amount } received
+payment-held-body = The bank has set the money aside and waits for a confirmation. Then I will credit it to your balance.
+payment-paid-title = ✅ Balance topped up by { $amount }
+payment-paid-body = The money is on your balance now. Thank you!
+payment-ended-title = ❌ Top-up of { $amount } did not happen
+payment-ended-body = The payment was cancelled, or its time ran out. You can start a new top-up.
+payment-checking-title = 👀 A person is checking the top-up of { $amount }
+payment-checking-body = The payment is not the one that we expected. There is nothing to do, I will write as soon as it is clear.
+payment-checked-title = ✅ Top-up of { $amount } has been checked
+payment-checked-body = See /balance for what is on your balance now.
+payment-number = Top-up no. { $number }
+
+refund-of = Your balance had been topped up by { $amount }.
+refund-under-way-title = ↩️ { $amount } is being returned
+refund-under-way-body = The money goes back to where you paid from. The bank may need some days.
+refund-done-title = ✅ { $amount } returned
+refund-done-body = The money has gone to where you paid from. The bank may show it in some days.
+refund-done-before = Returned before: { $amount }.
+refund-failed-title = ⚠️ { $amount } could not be returned
+refund-failed-body = This money has stayed on your balance.
 
 ## Reasons and advice
 
@@ -142,6 +197,7 @@ advice-suspected_fraud = If it is genuine, all is well: a person will look at it
 button-again = Send another
 button-details = Details
 button-change-number = Change number
+button-pay = Pay
 button-appeal = Ask for a check
 button-older = Older →
 button-newer = ← Newer
@@ -178,6 +234,7 @@ state-read = being checked
 state-accepted = accepted
 state-credited = bonus credited
 state-sending = being paid
+state-waiting = payout waits, bonus on the balance
 state-retry = payout to be repeated
 state-paid = paid
 state-unknown = being checked with the operator

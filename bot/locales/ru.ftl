@@ -68,6 +68,7 @@ receipt-credited-title = ✅ Бонус { $reward } зачислен
 receipt-credited-body = Готовлю пополнение номера { $phone }.
 receipt-sending-title = 📲 Бонус { $reward } отправляется
 receipt-sending-body = Пополняю номер { $phone }.
+receipt-waiting-title = ⏳ Бонус { $reward } ждёт своей очереди
 receipt-retry-title = ⏳ Бонус { $reward } немного задерживается
 receipt-retry-body = Оператор сейчас не принимает пополнения. Деньги отложены для вас, я попробую ещё раз сам.
 receipt-paid-title = 🎉 Бонус { $reward } выплачен
@@ -93,6 +94,60 @@ receipt-review-body = Ответим в течение суток. Что выз
 receipt-appealed-title = 👀 Ваша просьба принята
 receipt-appealed-body = Чек посмотрит человек, ответ будет в течение суток.
 receipt-number = Чек № { $number }
+
+## Движение денег
+
+waiting-tomorrow = Сегодняшний лимит выплат исчерпан. Деньги в безопасности на вашем балансе, завтра я отправлю их сам.
+waiting-provider = Выплаты временно приостановлены. Деньги в безопасности на вашем балансе, я отправлю их сам, как только всё заработает.
+waiting-person = Сумма больше дневного лимита выплат, поэтому решает человек. Деньги в безопасности на вашем балансе, делать ничего не нужно.
+
+payout-to-mobile = на ваш мобильный
+payout-to-sbp = на ваш банковский счёт
+payout-to-wallet = на ваш кошелёк ЮMoney
+payout-to-card = на вашу карту
+payout-sending-title = 📤 Выплата { $amount } отправляется
+payout-sending-body = Деньги идут { $to }.
+payout-waiting-title = ⏳ Выплата { $amount } ждёт своей очереди
+payout-retry-title = ⏳ Выплата { $amount } немного задерживается
+payout-retry-body = Отправить пока не удалось. Деньги отложены для вас, я попробую ещё раз сам.
+payout-unknown-title = ⏳ Проверяем выплату { $amount }
+payout-unknown-body = Деньги отправлены { $to }, но подтверждения ещё нет. Дважды ничего не спишется, деньги не потеряются.
+payout-review-title = 👀 Выплату { $amount } проверяет человек
+payout-review-body = Деньги отложены для вас. Делать ничего не нужно, я напишу, как только всё прояснится.
+payout-paid-title = ✅ Выплата { $amount } зачислена
+payout-paid-body = Деньги поступили { $to }.
+payout-failed-title = ⚠️ Выплата { $amount } не удалась
+payout-failed-body = Отправить деньги { $to } не вышло. Они снова на вашем балансе.
+payout-reversed-title = ⚠️ Выплата { $amount } возвращена
+payout-reversed-body = Деньги не дошли { $to } и вернулись. Они снова на вашем балансе.
+payout-number = Выплата № { $number }
+
+payment-waiting-title = 💳 Пополнение на { $amount } ждёт оплаты
+payment-waiting-body = Как только деньги поступят, я зачислю их на ваш баланс.
+payment-waiting-button = Нажмите кнопку ниже, чтобы оплатить. Как только деньги поступят, я зачислю их на ваш баланс.
+payment-waiting-link =
+    Оплатить можно здесь: { $url }
+    Как только деньги поступят, я зачислю их на ваш баланс.
+payment-held-title = ⏳ Оплата { $amount } получена
+payment-held-body = Банк отложил деньги и ждёт подтверждения. Как только оно будет, я зачислю их на ваш баланс.
+payment-paid-title = ✅ Баланс пополнен на { $amount }
+payment-paid-body = Деньги уже на вашем балансе. Спасибо!
+payment-ended-title = ❌ Пополнение на { $amount } не состоялось
+payment-ended-body = Оплата отменена, или время на неё вышло. Можно начать новое пополнение.
+payment-checking-title = 👀 Пополнение на { $amount } проверяет человек
+payment-checking-body = Оплата не совпала с тем, что мы ждали. Делать ничего не нужно, я напишу, как только всё прояснится.
+payment-checked-title = ✅ Пополнение на { $amount } проверено
+payment-checked-body = Сколько денег на балансе сейчас, покажет /balance.
+payment-number = Пополнение № { $number }
+
+refund-of = Баланс был пополнен на { $amount }.
+refund-under-way-title = ↩️ Возвращаем { $amount }
+refund-under-way-body = Деньги вернутся туда, откуда вы платили. Банку может понадобиться несколько дней.
+refund-done-title = ✅ Возвращено { $amount }
+refund-done-body = Деньги ушли туда, откуда вы платили. Банк может показать их через несколько дней.
+refund-done-before = Раньше возвращено: { $amount }.
+refund-failed-title = ⚠️ Не удалось вернуть { $amount }
+refund-failed-body = Эти деньги остались на вашем балансе.
 
 ## Причины и советы
 
@@ -148,6 +203,7 @@ advice-suspected_fraud = Если чек настоящий, всё в поря�
 button-again = Прислать ещё
 button-details = Подробнее
 button-change-number = Сменить номер
+button-pay = Оплатить
 button-appeal = Попросить проверку
 button-older = Раньше →
 button-newer = ← Позже
@@ -188,6 +244,7 @@ state-read = проверяется
 state-accepted = принят
 state-credited = бонус зачислен
 state-sending = выплачивается
+state-waiting = выплата ждёт, бонус на балансе
 state-retry = выплата повторится
 state-paid = выплачено
 state-unknown = уточняется у оператора

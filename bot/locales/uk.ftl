@@ -68,6 +68,7 @@ receipt-credited-title = ✅ Бонус { $reward } зараховано
 receipt-credited-body = Готую поповнення номера { $phone }.
 receipt-sending-title = 📲 Бонус { $reward } надсилається
 receipt-sending-body = Поповнюю номер { $phone }.
+receipt-waiting-title = ⏳ Бонус { $reward } чекає своєї черги
 receipt-retry-title = ⏳ Бонус { $reward } трохи затримується
 receipt-retry-body = Оператор зараз не приймає поповнень. Гроші відкладено для вас, я спробую ще раз сам.
 receipt-paid-title = 🎉 Бонус { $reward } виплачено
@@ -93,6 +94,60 @@ receipt-review-body = Відповімо протягом доби. Що вик�
 receipt-appealed-title = 👀 Ваше прохання прийнято
 receipt-appealed-body = Чек перегляне людина, відповідь буде протягом доби.
 receipt-number = Чек № { $number }
+
+## Рух грошей
+
+waiting-tomorrow = Сьогоднішній ліміт виплат вичерпано. Гроші в безпеці на вашому балансі, завтра я надішлю їх сам.
+waiting-provider = Виплати тимчасово призупинено. Гроші в безпеці на вашому балансі, я надішлю їх сам, щойно все запрацює.
+waiting-person = Сума більша за денний ліміт виплат, тож рішення за людиною. Гроші в безпеці на вашому балансі, робити нічого не треба.
+
+payout-to-mobile = на ваш мобільний
+payout-to-sbp = на ваш банківський рахунок
+payout-to-wallet = на ваш гаманець ЮMoney
+payout-to-card = на вашу картку
+payout-sending-title = 📤 Виплата { $amount } надсилається
+payout-sending-body = Гроші йдуть { $to }.
+payout-waiting-title = ⏳ Виплата { $amount } чекає своєї черги
+payout-retry-title = ⏳ Виплата { $amount } трохи затримується
+payout-retry-body = Надіслати поки не вдалося. Гроші відкладено для вас, я спробую ще раз сам.
+payout-unknown-title = ⏳ Перевіряємо виплату { $amount }
+payout-unknown-body = Гроші надіслано { $to }, але підтвердження ще немає. Двічі нічого не спишеться, гроші не загубляться.
+payout-review-title = 👀 Виплату { $amount } перевіряє людина
+payout-review-body = Гроші відкладено для вас. Нічого робити не треба, я напишу, щойно все з’ясується.
+payout-paid-title = ✅ Виплату { $amount } зараховано
+payout-paid-body = Гроші надійшли { $to }.
+payout-failed-title = ⚠️ Виплата { $amount } не вдалася
+payout-failed-body = Надіслати гроші { $to } не вийшло. Вони знову на вашому балансі.
+payout-reversed-title = ⚠️ Виплату { $amount } повернуто
+payout-reversed-body = Гроші не дійшли { $to } й повернулися. Вони знову на вашому балансі.
+payout-number = Виплата № { $number }
+
+payment-waiting-title = 💳 Поповнення на { $amount } чекає оплати
+payment-waiting-body = Щойно гроші надійдуть, я зарахую їх на ваш баланс.
+payment-waiting-button = Натисніть кнопку нижче, щоб сплатити. Щойно гроші надійдуть, я зарахую їх на ваш баланс.
+payment-waiting-link =
+    Сплатити можна тут: { $url }
+    Щойно гроші надійдуть, я зарахую їх на ваш баланс.
+payment-held-title = ⏳ Оплату { $amount } отримано
+payment-held-body = Банк відклав гроші й чекає підтвердження. Щойно воно буде, я зарахую їх на ваш баланс.
+payment-paid-title = ✅ Баланс поповнено на { $amount }
+payment-paid-body = Гроші вже на вашому балансі. Дякую!
+payment-ended-title = ❌ Поповнення на { $amount } не відбулося
+payment-ended-body = Оплату скасовано, або час на неї вийшов. Можна почати нове поповнення.
+payment-checking-title = 👀 Поповнення на { $amount } перевіряє людина
+payment-checking-body = Оплата не збіглася з тим, що ми чекали. Нічого робити не треба, я напишу, щойно все з’ясується.
+payment-checked-title = ✅ Поповнення на { $amount } перевірено
+payment-checked-body = Скільки грошей на балансі зараз, покаже /balance.
+payment-number = Поповнення № { $number }
+
+refund-of = Баланс було поповнено на { $amount }.
+refund-under-way-title = ↩️ Повертаємо { $amount }
+refund-under-way-body = Гроші повернуться туди, звідки ви платили. Банку може знадобитися кілька днів.
+refund-done-title = ✅ Повернено { $amount }
+refund-done-body = Гроші пішли туди, звідки ви платили. Банк може показати їх за кілька днів.
+refund-done-before = Раніше повернено: { $amount }.
+refund-failed-title = ⚠️ Не вдалося повернути { $amount }
+refund-failed-body = Ці гроші лишилися на вашому балансі.
 
 ## Причини й поради
 
@@ -148,6 +203,7 @@ advice-suspected_fraud = Якщо чек справжній, усе гаразд
 button-again = Надіслати ще
 button-details = Докладніше
 button-change-number = Змінити номер
+button-pay = Сплатити
 button-appeal = Попросити перевірку
 button-older = Давніші →
 button-newer = ← Новіші
@@ -188,6 +244,7 @@ state-read = перевіряється
 state-accepted = прийнято
 state-credited = бонус зараховано
 state-sending = виплачується
+state-waiting = виплата чекає, бонус на балансі
 state-retry = виплата повториться
 state-paid = виплачено
 state-unknown = уточнюється в оператора

@@ -1,4 +1,4 @@
-//! The Telegram bot: updates become commands and queries, and what follows becomes one message a receipt.
+//! The Telegram bot: updates become commands and queries, and what follows becomes one message a receipt, payout or top-up.
 //!
 //! ```text
 //! polling ─╮                        ╭─ commands ─▶ the log ─▶ bus ─▶ Notices ─╮
@@ -18,6 +18,7 @@ mod handlers;
 mod intake;
 mod notices;
 pub mod render;
+pub mod render_money;
 mod texts;
 mod trace;
 mod trouble;
@@ -29,6 +30,6 @@ pub use bot::{Bot, BotDeps};
 pub use config::{Access, BotConfig, Mode};
 pub use handlers::schema;
 pub use intake::webhook::webhook_router;
-pub use notices::{Notices, receipt_slot};
+pub use notices::{Notices, payment_slot, payout_slot, receipt_slot};
 pub use trouble::Trouble;
 pub use turn::{DialogueState, Dialogues, Turn};

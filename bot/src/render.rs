@@ -10,6 +10,7 @@ use kvit_domain::rules::Reason;
 use kvit_domain::user::Language;
 
 use crate::actions::{Action, Button, Drawn};
+use crate::render_money::Wait;
 use crate::texts::format::{cut, escape, local, money, short_number};
 use crate::texts::{Key, Value, advice_key, key, reason_key, say};
 
@@ -25,6 +26,8 @@ pub enum Stage {
     Accepted(Money),
     Credited(Money),
     Sending(Money),
+    /// The payout waits before its next step and goes on by itself.
+    Waiting(Money, Wait),
     /// The attempt failed without moving money; another one follows.
     Retrying(Money),
     Paid(Money),
@@ -100,7 +103,7 @@ impl ReceiptView {
 fn stage(receipt: &Receipt, payout: Option<&Payout>) -> Stage {
     Stage::of(&Standing {
         state: receipt.state,
-        payout: payout.map(|payout| (payout.state, payout.attempt)),
+        payout: payout.map(PayoutStanding::of),
         reward: receipt.reward,
         reasons: &receipt.reasons,
         appealed: receipt.appealed,
@@ -112,14 +115,37 @@ fn stage(receipt: &Receipt, payout: Option<&Payout>) -> Stage {
 pub struct Standing<'a> {
     /// State of the receipt.
     pub state: ReceiptState,
-    /// State and attempt of the latest payout of its reward.
-    pub payout: Option<(PayoutState, u32)>,
+    /// The latest payout of its reward.
+    pub payout: Option<PayoutStanding>,
     /// What it earned.
     pub reward: Option<Money>,
     /// Why it was rejected or is in review.
     pub reasons: &'a [Reason],
     /// Whether the shopper asked for a person.
     pub appealed: bool,
+}
+
+/// The facts about a payout that a stage follows from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PayoutStanding {
+    /// Where it stands.
+    pub state: PayoutState,
+    /// Current attempt, from 1.
+    pub attempt: u32,
+    /// Why it waits, if it does.
+    pub wait: Option<Wait>,
+}
+
+impl PayoutStanding {
+    /// The facts of a payout.
+    #[must_use]
+    pub fn of(payout: &Payout) -> Self {
+        Self {
+            state: payout.state,
+            attempt: payout.attempt,
+            wait: Wait::of(payout),
+        }
+    }
 }
 
 impl Stage {
@@ -137,22 +163,27 @@ impl Stage {
             },
             ReceiptState::Rejected => Self::Rejected(reasons()),
             ReceiptState::Accepted => Self::Accepted(reward),
-            ReceiptState::Rewarded => match standing.payout {
-                None | Some((PayoutState::New, _)) => Self::Credited(reward),
-                Some((PayoutState::Held, attempt)) if attempt > 1 => Self::Retrying(reward),
-                Some((
-                    PayoutState::Held
-                    | PayoutState::Created
-                    | PayoutState::Sent
-                    | PayoutState::Pending,
-                    _,
-                )) => Self::Sending(reward),
-                Some((PayoutState::Unknown, _)) => Self::Unknown(reward),
-                Some((PayoutState::InReview, _)) => Self::PayoutInReview(reward),
-                Some((PayoutState::Succeeded, _)) => Self::Paid(reward),
-                Some((PayoutState::Failed, _)) => Self::PayoutFailed(reward),
-                Some((PayoutState::Reversed, _)) => Self::Reversed(reward),
-            },
+            ReceiptState::Rewarded => standing.payout.map_or(Self::Credited(reward), |payout| {
+                Self::paying(reward, &payout)
+            }),
+        }
+    }
+
+    fn paying(reward: Money, payout: &PayoutStanding) -> Self {
+        if let Some(wait) = payout.wait {
+            return Self::Waiting(reward, wait);
+        }
+        match payout.state {
+            PayoutState::New => Self::Credited(reward),
+            PayoutState::Held if payout.attempt > 1 => Self::Retrying(reward),
+            PayoutState::Held | PayoutState::Created | PayoutState::Sent | PayoutState::Pending => {
+                Self::Sending(reward)
+            }
+            PayoutState::Unknown => Self::Unknown(reward),
+            PayoutState::InReview => Self::PayoutInReview(reward),
+            PayoutState::Succeeded => Self::Paid(reward),
+            PayoutState::Failed => Self::PayoutFailed(reward),
+            PayoutState::Reversed => Self::Reversed(reward),
         }
     }
 }
@@ -166,6 +197,7 @@ pub fn state_in_words(stage: &Stage, language: Language) -> String {
         Stage::Accepted(_) => key!("state-accepted"),
         Stage::Credited(_) => key!("state-credited"),
         Stage::Sending(_) => key!("state-sending"),
+        Stage::Waiting(..) => key!("state-waiting"),
         Stage::Retrying(_) => key!("state-retry"),
         Stage::Paid(_) => key!("state-paid"),
         Stage::Unknown(_) => key!("state-unknown"),
@@ -269,6 +301,7 @@ fn words(stage: &Stage) -> (Key, Key) {
             key!("receipt-credited-body"),
         ),
         Stage::Sending(_) => (key!("receipt-sending-title"), key!("receipt-sending-body")),
+        Stage::Waiting(_, wait) => (key!("receipt-waiting-title"), wait.key()),
         Stage::Retrying(_) => (key!("receipt-retry-title"), key!("receipt-retry-body")),
         Stage::Paid(_) => (key!("receipt-paid-title"), key!("receipt-paid-body")),
         Stage::Unknown(_) => (key!("receipt-unknown-title"), key!("receipt-unknown-body")),
@@ -303,6 +336,7 @@ const fn reward(stage: &Stage) -> Option<Money> {
         Stage::Accepted(reward)
         | Stage::Credited(reward)
         | Stage::Sending(reward)
+        | Stage::Waiting(reward, _)
         | Stage::Retrying(reward)
         | Stage::Paid(reward)
         | Stage::Unknown(reward)
@@ -340,6 +374,7 @@ fn buttons(view: &ReceiptView, language: Language) -> Vec<Vec<Button>> {
             ]
         }
         Stage::InReview { .. }
+        | Stage::Waiting(..)
         | Stage::Retrying(_)
         | Stage::Unknown(_)
         | Stage::PayoutInReview(_)

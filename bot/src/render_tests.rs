@@ -38,6 +38,9 @@ fn all_stages() -> Vec<Stage> {
         Stage::Accepted(HRYVNIA),
         Stage::Credited(HRYVNIA),
         Stage::Sending(HRYVNIA),
+        Stage::Waiting(HRYVNIA, Wait::Tomorrow),
+        Stage::Waiting(HRYVNIA, Wait::Provider),
+        Stage::Waiting(HRYVNIA, Wait::Person),
         Stage::Retrying(HRYVNIA),
         Stage::Paid(HRYVNIA),
         Stage::Unknown(HRYVNIA),
@@ -177,15 +180,29 @@ fn the_stage_follows_the_payout_once_the_reward_is_in_the_wallet() {
         reasons: &[],
         appealed: false,
     };
-    for (payout, stage) in [
-        (None, Stage::Credited(HRYVNIA)),
-        (Some((PayoutState::Held, 1)), Stage::Sending(HRYVNIA)),
-        (Some((PayoutState::Held, 2)), Stage::Retrying(HRYVNIA)),
-        (Some((PayoutState::Sent, 1)), Stage::Sending(HRYVNIA)),
-        (Some((PayoutState::Unknown, 1)), Stage::Unknown(HRYVNIA)),
-        (Some((PayoutState::Failed, 3)), Stage::PayoutFailed(HRYVNIA)),
-        (Some((PayoutState::Succeeded, 1)), Stage::Paid(HRYVNIA)),
+    let payout = |state, attempt, wait| {
+        Some(PayoutStanding {
+            state,
+            attempt,
+            wait,
+        })
+    };
+    assert_eq!(Stage::of(&standing(None)), Stage::Credited(HRYVNIA));
+    for (state, attempt, stage) in [
+        (PayoutState::Held, 1, Stage::Sending(HRYVNIA)),
+        (PayoutState::Held, 2, Stage::Retrying(HRYVNIA)),
+        (PayoutState::Sent, 1, Stage::Sending(HRYVNIA)),
+        (PayoutState::Unknown, 1, Stage::Unknown(HRYVNIA)),
+        (PayoutState::Failed, 3, Stage::PayoutFailed(HRYVNIA)),
+        (PayoutState::Succeeded, 1, Stage::Paid(HRYVNIA)),
     ] {
-        assert_eq!(Stage::of(&standing(payout)), stage);
+        assert_eq!(Stage::of(&standing(payout(state, attempt, None))), stage);
+    }
+    for attempt in [1, 2] {
+        let waits = payout(PayoutState::Held, attempt, Some(Wait::Tomorrow));
+        assert_eq!(
+            Stage::of(&standing(waits)),
+            Stage::Waiting(HRYVNIA, Wait::Tomorrow)
+        );
     }
 }

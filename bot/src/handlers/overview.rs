@@ -13,7 +13,9 @@ use kvit_projections::queries::{projection, receipts, users, wait_for};
 use serde::de::DeserializeOwned;
 
 use crate::actions::{Action, Button, Drawn};
-use crate::render::{ReceiptView, Stage, Standing, reason_in_words, state_in_words};
+use crate::render::{
+    PayoutStanding, ReceiptView, Stage, Standing, reason_in_words, state_in_words,
+};
 use crate::texts::format::{MAX_MESSAGE, cut, escape, local, moment, money, short_number};
 use crate::texts::key;
 use crate::trouble::Trouble;
@@ -169,7 +171,12 @@ fn history_lines(turn: &Turn, row: &receipts::ReceiptRow) -> Vec<String> {
             .payout_state
             .as_deref()
             .and_then(named::<PayoutState>)
-            .map(|state| (state, 1)),
+            .map(|state| PayoutStanding {
+                state,
+                // The list knows neither; the receipt's own message does.
+                attempt: 1,
+                wait: None,
+            }),
         reward,
         reasons: &row.reasons.0,
         appealed: row.appealed,

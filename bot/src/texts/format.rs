@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use kvit_domain::ids::ReceiptId;
 use kvit_domain::money::{Currency, Money};
+use uuid::Uuid;
 
 /// Longest text of a message, characters.
 pub const MAX_MESSAGE: usize = 4096;
@@ -62,10 +63,16 @@ pub fn local(at: NaiveDateTime) -> String {
     at.format("%d.%m.%Y, %H:%M").to_string()
 }
 
-/// The short number of a receipt. Its end, since the beginning of such an id is the time.
+/// The short number of a receipt.
 #[must_use]
 pub fn short_number(id: ReceiptId) -> String {
-    let text = id.0.simple().to_string().to_ascii_uppercase();
+    short_id(id.0)
+}
+
+/// The short number of an operation. Its end, since the beginning of such an id is the time.
+#[must_use]
+pub fn short_id(id: Uuid) -> String {
+    let text = id.simple().to_string().to_ascii_uppercase();
     text.get(24..).unwrap_or_default().to_owned()
 }
 

@@ -11,7 +11,7 @@ use kvit_domain::recognition::{Confidence, QrReading};
 use kvit_projections::Projector;
 use kvit_projections::queries::{due, gauges::gauges};
 
-use crate::notices::{campaign, recognition};
+use crate::notices::{bonus, campaign, recognition};
 use crate::support::{World, photo};
 
 /// A receipt and where its photo is stored.
@@ -135,7 +135,7 @@ async fn gauges_follow_what_happens_and_name_what_is_zero() {
     order(2, reward.minor).await.unwrap_err();
     let payout = reward_payout_id(good.id);
     let rest = Money::new(reward.minor - 1, Currency::Uah);
-    app.request_payout(payout, user, rest, Some(good.id), &context("payout"))
+    app.request_payout(bonus(payout, user, rest, good.id), &context("payout"))
         .await
         .unwrap();
     world.fold().await;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use kvit_bot::Notices;
-use kvit_commands::app::reward_payout_id;
+use kvit_commands::app::{PayoutRequest, PayoutRoute, reward_payout_id};
 use kvit_commands::context::Context;
 use kvit_commands::ports::bus::EventHandler;
 use kvit_commands::ports::time::{Clock as _, System};
 use kvit_domain::campaign::Campaign;
-use kvit_domain::ids::ReceiptId;
-use kvit_domain::money::Currency;
+use kvit_domain::ids::{PayoutId, ReceiptId, UserId};
+use kvit_domain::money::{Currency, Money};
 use kvit_domain::payout::{Payout, PayoutCommand};
 use kvit_domain::quantity::Quantity;
 use kvit_domain::recognition::{
@@ -20,7 +20,7 @@ use kvit_domain::rules::{CampaignTerms, kyiv_local};
 use crate::support::{World, photo};
 
 /// Gives every event so far to the policy, in order; what it saw before it sees again, as after a restart.
-async fn tell(world: &World, notices: &Notices) {
+pub async fn tell(world: &World, notices: &Notices) {
     let interests = notices.interests();
     for event in world.events().await {
         let wanted = interests.iter().any(|(aggregate, name)| {
@@ -76,8 +76,19 @@ pub fn recognition(item: &str) -> Recognition {
     }
 }
 
-fn context(step: &str) -> Context {
+pub fn context(step: &str) -> Context {
     Context::new("test", step, "test")
+}
+
+/// The payout of a bonus to the person's own number.
+pub fn bonus(payout: PayoutId, user: UserId, amount: Money, receipt: ReceiptId) -> PayoutRequest {
+    PayoutRequest {
+        payout_id: payout,
+        user_id: user,
+        amount,
+        receipt_id: Some(receipt),
+        route: PayoutRoute::Phone { operator: None },
+    }
 }
 
 pub async fn campaign(world: &World) {
@@ -107,7 +118,7 @@ pub async fn campaign(world: &World) {
         .unwrap();
 }
 
-async fn submitted(world: &World, person: i64) -> ReceiptId {
+pub async fn submitted(world: &World, person: i64) -> ReceiptId {
     world.send_photo(person, &photo(1, 900)).await;
     world.heard(person, "Чек отримано").await;
     let events = world.events().await;
@@ -150,10 +161,7 @@ async fn one_message_goes_from_the_photo_to_the_money_and_old_events_do_not_turn
     let payout = reward_payout_id(receipt);
     let reward = app.receipt(receipt).await.unwrap().reward.unwrap();
     app.request_payout(
-        payout,
-        world.user(olya),
-        reward,
-        Some(receipt),
+        bonus(payout, world.user(olya), reward, receipt),
         &context("payout"),
     )
     .await
@@ -196,6 +204,7 @@ async fn one_message_goes_from_the_photo_to_the_money_and_old_events_do_not_turn
         PayoutCommand::Succeed {
             bill_id: "b1".into(),
             paid_at: None,
+            provider_id: None,
         },
         "paid",
     )
@@ -286,10 +295,7 @@ async fn a_failed_payout_says_that_the_bonus_stays_and_offers_another_number() {
     let payout = reward_payout_id(receipt);
     let reward = app.receipt(receipt).await.unwrap().reward.unwrap();
     app.request_payout(
-        payout,
-        world.user(olya),
-        reward,
-        Some(receipt),
+        bonus(payout, world.user(olya), reward, receipt),
         &context("payout"),
     )
     .await
