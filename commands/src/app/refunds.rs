@@ -6,6 +6,7 @@ use kvit_domain::journal::{Journal, JournalCommand};
 use kvit_domain::ledger::{Account, Leg, Side, Transaction, TransactionKind};
 use kvit_domain::money::Money;
 use kvit_domain::payment::{Payment, PaymentCommand, PaymentEvent, PaymentState, RefundSnapshot};
+use kvit_domain::rejection::Rejection;
 use kvit_domain::wallet::{ReleaseReason, Wallet, WalletCommand};
 
 use super::payments::{decided, post, resolved_transaction_id, suspense_journal, terms_of};
@@ -16,6 +17,8 @@ use crate::executor::{Streams, Unit};
 
 /// A refund's hold never expires while its outcome may be unknown.
 const HOLD_DAYS: i64 = 3_650;
+/// How long after its call nobody may say that a refund never was.
+const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// The key of the refunding call of a generation.
 #[must_use]
@@ -101,6 +104,38 @@ impl App {
     ) -> Result<Done, CommandError> {
         let command = PaymentCommand::FailRefund { refund_id, reason };
         self.follow_refund(payment_id, &command, context).await
+    }
+
+    /// A person has looked at the provider and found no such refund: the hold is released. Should it go through after all, it is
+    /// booked like one from the provider's cabinet.
+    ///
+    /// # Errors
+    /// `invalid_state` within an hour of its call, and once the provider has it; `review_reason_required`.
+    pub async fn give_refund_up(
+        &self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        reason: String,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        if reason.trim().is_empty() {
+            return Err(Rejection::new("review_reason_required", "say how you know").into());
+        }
+        let payment = self.payment(payment_id).await?;
+        let refund = payment
+            .refunds
+            .get(&refund_id)
+            .ok_or_else(|| Rejection::new("not_found", "there is no such refund"))?;
+        let now = self.clock().now();
+        if refund.sent_at.is_none_or(|at| now < at + GIVE_UP_AFTER) {
+            return Err(Rejection::new(
+                "invalid_state",
+                "its call may still be under way; look again an hour after it",
+            )
+            .with("state", refund.state.code())
+            .into());
+        }
+        self.refund_failed(payment_id, refund_id, reason, context).await
     }
 
     async fn follow_refund(

@@ -330,7 +330,11 @@ impl PaymentWorker {
                 let started = Instant::now();
                 let done = self
                     .app
-                    .payment_step(id, command, &context.step("refund_sent"))
+                    .payment_step(
+                        id,
+                        command,
+                        &context.step(&format!("refund_sent:{}", refund.generation)),
+                    )
                     .await?;
                 if done.replayed {
                     // Somebody else let the call go, or the log's answer was lost: what became of it is asked first.
@@ -344,7 +348,8 @@ impl PaymentWorker {
                     amount: refund.amount,
                     description: format!("kvit {refund_id}"),
                 };
-                self.send_refund(&order, Some(started), context, age).await
+                self.send_refund(&order, (Some(started), refund.generation), context, age)
+                    .await
             }
             RefundState::Sending => {
                 // The call left in another life or had no clear answer. The provider's list tells; only what is not in it, and
@@ -384,7 +389,8 @@ impl PaymentWorker {
                     amount: refund.amount,
                     description: format!("kvit {refund_id}"),
                 };
-                self.send_refund(&order, None, context, age).await
+                self.send_refund(&order, (None, refund.generation), context, age)
+                    .await
             }
             RefundState::Pending => {
                 let Some(provider_refund_id) = &refund.provider_refund_id else {
@@ -415,7 +421,7 @@ impl PaymentWorker {
     async fn send_refund(
         &self,
         order: &RefundOrder,
-        first_since: Option<Instant>,
+        (first_since, generation): (Option<Instant>, u32),
         context: &Context,
         age: TimeDelta,
     ) -> Result<Next, CommandError> {
@@ -434,6 +440,22 @@ impl PaymentWorker {
                     .refund_failed(order.payment_id, order.refund_id, code, context)
                     .await?;
                 Ok(Next::Stop(Handled::Done))
+            }
+            // Proven not executed, and nobody else has sent it: the next call is as good as the first.
+            Err(
+                fault @ (PaymentFault::NotSent(_)
+                | PaymentFault::Denied
+                | PaymentFault::TooManyRequests { .. }),
+            ) if first_since.is_some_and(|since| since.elapsed() < self.options.call_max) => {
+                let command = PaymentCommand::RecordRefundNotSent {
+                    refund_id: order.refund_id,
+                    generation,
+                };
+                let step = format!("refund_not_sent:{generation}");
+                self.app
+                    .payment_step(order.payment_id, command, &context.step(&step))
+                    .await?;
+                Ok(Next::Stop(Handled::Later(self.pause(&fault, age))))
             }
             // What became of this call says nothing about another one for the same refund, which may still be executed. The list
             // tells, or a person who has looked there.
@@ -505,7 +527,12 @@ impl PaymentWorker {
                 Ok(Next::Again) => {}
                 Ok(Next::Stop(handled)) => return Ok(handled),
                 // Somebody else moved it meanwhile.
-                Err(CommandError::Rejected(rejection)) if rejection.code == "invalid_state" => {
+                Err(CommandError::Rejected(rejection))
+                    if matches!(
+                        rejection.code.as_str(),
+                        "invalid_state" | "idempotency_conflict"
+                    ) =>
+                {
                     return Ok(Handled::Later(self.options.ask_pause_min));
                 }
                 Err(fault) => return Err(to_fault(fault)),
