@@ -16,7 +16,7 @@ pub struct Known {
 
 /// The faults that are open.
 pub const OPEN: Known = Known {
-    unknown_is_forgotten_while_stopped: true,
+    unknown_is_forgotten_while_stopped: false,
     set_aside_before_money: true,
     repeat_answers_an_earlier_position: true,
 };

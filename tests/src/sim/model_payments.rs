@@ -52,7 +52,7 @@ pub struct PaymentModel {
     pub paid: Option<Money>,
     /// What the provider said it keeps.
     pub fee: i64,
-    /// Whether what was paid stands in suspense.
+    /// Whether what was paid stands in suspense: set aside, and not credited since.
     pub suspense: bool,
     /// Its refunds.
     pub refunds: BTreeMap<RefundId, RefundModel>,
@@ -170,9 +170,11 @@ impl Model {
                 payment.paid = received;
                 payment.suspense = received.is_some();
             }
+            PaymentEvent::ResolutionProposed { .. } => from(&[S::Quarantined])?,
             PaymentEvent::QuarantineResolved { credited, .. } => {
                 from(&[S::Quarantined])?;
                 payment.stage = S::Resolved;
+                payment.suspense = credited.is_none() && payment.paid.is_some();
                 if let Some(amount) = credited {
                     if payment.paid != Some(amount) {
                         return Err("what is credited never came".to_owned());
@@ -236,7 +238,10 @@ impl Model {
                     return Err("the refund had ended before".to_owned());
                 }
                 let wallet = payment.terms.wallet_id;
-                let pays = if foreign {
+                let pays = if payment.suspense {
+                    // It was never the user's.
+                    0
+                } else if foreign {
                     let purse = self.purses.entry(wallet).or_default();
                     amount.minor.min(purse.available().max(0))
                 } else {

@@ -161,7 +161,10 @@ impl Model {
                 payout.stage = S::Reversed;
                 self.due(wallet, minor);
             }
-            PayoutEvent::ReviewDecided { .. } => from(&[S::Unknown, S::Pending, S::InReview])?,
+            PayoutEvent::ReviewProposed { .. } | PayoutEvent::ReviewDecided { .. } => {
+                from(&[S::Unknown, S::Pending, S::InReview])?;
+            }
+            PayoutEvent::PayoutContradicted { .. } => from(&[S::Failed, S::Reversed])?,
             PayoutEvent::SentToReview { .. } => {
                 from(&[S::Held, S::Created, S::Sent, S::Pending, S::Unknown])?;
                 payout.stage = S::InReview;

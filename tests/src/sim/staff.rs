@@ -385,12 +385,14 @@ async fn look(world: &Arc<World>, round: u64) {
         }
         let paid = books.moves(&operation) > 0;
         let taken_back = books.is_taken_back(&operation);
-        let key = format!("resolve:{id}:{round}");
-        let _ = ask(world, "api:anna", &key, |app, context| async move {
-            app.resolve_payout(id, paid, "asked the provider".to_owned(), &context)
-                .await
-        })
-        .await;
+        for person in ["api:anna", "api:bohdan"] {
+            let key = format!("resolve:{id}:{round}:{person}");
+            let _ = ask(world, person, &key, |app, context| async move {
+                app.resolve_payout(id, paid, "asked the provider".to_owned(), &context)
+                    .await
+            })
+            .await;
+        }
         if let Some(bill_id) = taken_back {
             let key = format!("taken-back:{id}:{round}");
             let _ = ask(world, "api:anna", &key, |app, context| {
@@ -410,12 +412,14 @@ async fn look(world: &Arc<World>, round: u64) {
     }
     for (id, was_paid) in payments {
         let credit = was_paid && world.wishes.permille(500);
-        let key = format!("quarantine:{id}:{round}");
-        let _ = ask(world, "api:anna", &key, |app, context| async move {
-            app.resolve_quarantine(id, credit, "asked the provider".to_owned(), &context)
-                .await
-        })
-        .await;
+        for person in ["api:anna", "api:bohdan"] {
+            let key = format!("quarantine:{id}:{round}:{person}");
+            let _ = ask(world, person, &key, |app, context| async move {
+                app.resolve_quarantine(id, credit, "asked the provider".to_owned(), &context)
+                    .await
+            })
+            .await;
+        }
     }
 }
 
