@@ -33,7 +33,7 @@ pub enum OurStatus {
 pub struct OurItem {
     /// Our operation's id.
     pub id: Uuid,
-    /// The provider's id, once known: of payouts the bill's id, or the provider's own where that is another one.
+    /// The provider's id, once known. Of payouts through Portmone that is the bill's.
     pub provider_id: Option<String>,
     /// Of payouts, the bill's id.
     pub bill_id: Option<String>,
@@ -82,9 +82,9 @@ pub async fn ours(
         ),
         StatementKind::Payouts => (
             projection::PAYOUTS,
-            "SELECT payout_id,
-                    -- Elsewhere than at Portmone the bill's id is our own key, which no list of theirs knows.
-                    CASE WHEN provider = 'portmone' THEN coalesce(provider_id, bill_id) ELSE provider_id END, bill_id, amount_minor, currency, NULL::bigint, state,
+            // Elsewhere than at Portmone the bill's id is our own key, which no list of theirs knows.
+            "SELECT payout_id, CASE WHEN provider = 'portmone' THEN coalesce(provider_id, bill_id) ELSE provider_id END,
+                    bill_id, amount_minor, currency, NULL::bigint, state,
                     coalesce(sent_at, requested_at) AS at
                FROM {schema}.payouts WHERE provider = $1 AND coalesce(sent_at, requested_at) >= $2
                 AND coalesce(sent_at, requested_at) < $3",

@@ -391,10 +391,12 @@ async fn what_one_person_says_of_a_payout_in_doubt_is_seen_until_a_second_one_ag
     world
         .run(id, "policy:payout", &mut payout, &unknown)
         .unwrap();
+    let now = world.clock + TimeDelta::days(2);
     let decide = |by: &str| PayoutCommand::DecideReview {
         paid: false,
         by: by.to_owned(),
         reason: "not in the statement".to_owned(),
+        now,
     };
     world
         .run(id, "api:1", &mut payout, &decide("api:1"))
