@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use kvit_adapters::portmone::gateway::OrderNumber;
 use kvit_adapters::portmone::notification::{PortmoneNotices, SettlementFit};
 use kvit_adapters::portmone::{
     BillStatus, Kopecks, Movement, PayOutcome, PortmoneNotification, Refusal, StatusOutcome,
@@ -18,7 +19,9 @@ use kvit_adapters::sandbox::portmone::Repay;
 use kvit_adapters::sandbox::portmone::gateway::SettleHow;
 use kvit_adapters::sandbox::portmone::notices::{NoticeForm, NoticeMishaps, NoticeTarget};
 use kvit_adapters::sandbox::{Sandbox, SandboxConfig};
-use kvit_commands::ports::payment::{NoticeReader, NoticeTopic, PaymentOrder, PaymentProvider};
+use kvit_commands::ports::payment::{
+    NoticeReader, NoticeTopic, PaymentOrder, PaymentProvider, SettlementBill, SettlementDocument,
+};
 use kvit_domain::ids::PaymentId;
 use kvit_domain::money::{Currency, Money};
 use url::Url;
@@ -370,7 +373,7 @@ async fn f17_what_a_notification_claims_is_only_a_name_to_ask_by() {
         return_url: "https://shop.example/".into(),
     };
     let payment = port.create(&order).await.unwrap();
-    control.pay(&payment.provider_id).await.unwrap();
+    let paid = control.pay(&payment.provider_id).await.unwrap();
     let bill = created(&client(&sandbox)).await;
     pays(
         client(&sandbox)
@@ -378,7 +381,7 @@ async fn f17_what_a_notification_claims_is_only_a_name_to_ask_by() {
             .await,
     );
     control.reverse_bill(&bill.id).await.unwrap();
-    control.settle(SettleHow::default()).await.unwrap();
+    let settlement = control.settle(SettleHow::default()).await.unwrap();
     let mut topics = Vec::new();
     for notice in control.notices().await.unwrap() {
         let claims = PortmoneNotices
@@ -395,17 +398,83 @@ async fn f17_what_a_notification_claims_is_only_a_name_to_ask_by() {
         topics,
         [
             NoticeTopic::Payment {
-                provider_id: payment.provider_id,
+                provider_id: payment.provider_id.clone(),
                 operation_id: Some(payment_id.to_string())
             },
             payout(false),
             payout(true),
-            NoticeTopic::Settlement {
-                settlement_id: "7001".into()
-            },
+            NoticeTopic::Settlement(SettlementDocument {
+                id: "7001".into(),
+                day: day_of(&settlement.document),
+                sum: Money::new(9_900, Currency::Uah),
+                bills: vec![told(&paid.id, &payment.provider_id, 10_050, 150, false)],
+            }),
         ]
     );
     assert!(PortmoneNotices.read("text/html", b"<html>").is_err());
+}
+
+fn day_of(document: &str) -> Option<chrono::NaiveDate> {
+    let (_, rest) = document.split_once("<PAY_ORDER_DATE>").unwrap();
+    Some(rest.split_once('<').unwrap().0.parse().unwrap())
+}
+
+fn told(
+    bill_id: &impl ToString,
+    order_number: &str,
+    minor: i64,
+    fee: i64,
+    reversed: bool,
+) -> SettlementBill {
+    SettlementBill {
+        bill_id: bill_id.to_string(),
+        order_number: Some(order_number.to_owned()),
+        amount: Money::new(minor, Currency::Uah),
+        fee: Some(Money::new(fee, Currency::Uah)),
+        reversed,
+    }
+}
+
+#[tokio::test]
+async fn f61_the_settlement_is_told_with_its_day_its_sum_and_every_bill_and_direction() {
+    let sandbox = sandbox().await;
+    let (gateway, control) = (gateway(&sandbox), control(&sandbox));
+    let number = OrderNumber {
+        payment_id: PaymentId::derived("payment", "1"),
+        asked_at: chrono::DateTime::from_timestamp(1_795_000_000, 0).unwrap(),
+        amount: uah(10_050),
+    }
+    .to_string();
+    for name in [number.as_str(), "another shop's"] {
+        linked(&gateway, &order(name)).await;
+    }
+    let paid = control.pay(&number).await.unwrap();
+    let stranger = control.pay("another shop's").await.unwrap();
+    let handle = kvit_adapters::portmone::gateway::Handle::Order(&number);
+    gateway.refund(handle, uah(900)).await;
+    let settlement = control.settle(SettleHow::default()).await.unwrap();
+    let notices = control.notices().await.unwrap();
+    let [notice] = notices.as_slice() else {
+        panic!("{notices:?}")
+    };
+    let claims = PortmoneNotices
+        .read(&notice.content_type, notice.body.as_bytes())
+        .unwrap();
+    let mut unknown = told(&stranger.id, "", 10_050, 150, false);
+    unknown.order_number = None;
+    let document = SettlementDocument {
+        id: settlement.id.to_string(),
+        day: day_of(&settlement.document),
+        sum: Money::new(settlement.amount_minor, Currency::Uah),
+        bills: vec![
+            told(&paid.id, &number, 10_050, 150, false),
+            unknown,
+            told(&paid.id, &number, 900, 0, true),
+        ],
+    };
+    assert_eq!(claims.len(), 1);
+    assert_eq!(claims[0].event, "settlement");
+    assert_eq!(claims[0].topic, NoticeTopic::Settlement(document));
 }
 
 #[tokio::test]

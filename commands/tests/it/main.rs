@@ -11,5 +11,6 @@ mod executor;
 mod flow;
 mod payments;
 mod payouts;
+mod settlement;
 mod support;
 mod till;

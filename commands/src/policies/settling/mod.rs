@@ -280,7 +280,7 @@ impl Settling {
         let mut payout = self.app.payout(id).await.map_err(to_fault)?;
         if let Some(worker) = &self.payouts {
             match payout.state {
-                PayoutState::Unknown | PayoutState::Pending => {
+                PayoutState::Unknown | PayoutState::Pending | PayoutState::InReview => {
                     unless_poison(worker.ask_now(id).await)?;
                 }
                 PayoutState::Succeeded if bill.reversed => {
