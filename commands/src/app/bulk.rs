@@ -124,12 +124,17 @@ impl BulkCommand {
             }
             _ => return Ok(()),
         };
-        if !matches!(kind, TransactionKind::Reward | TransactionKind::Job)
-            && kind != TransactionKind::Adjustment
-        {
+        let fits = matches!(
+            (kind, account),
+            (TransactionKind::Reward, Account::BonusExpense)
+                | (TransactionKind::Job, Account::JobsRevenue)
+                | (TransactionKind::Adjustment, _)
+                | (_, Account::Adjustments)
+        );
+        if !fits {
             return Err(Rejection::new(
                 "invalid_command",
-                "only rewards and jobs are booked so; every other kind has an operation of its own",
+                "only rewards (bonus:expense) and jobs (jobs:revenue) are booked so; the rest has operations of its own",
             ));
         }
         if kind == TransactionKind::Adjustment || account == Account::Adjustments {

@@ -284,12 +284,38 @@ impl App {
             paid,
             by: context.actor.clone(),
             reason: reason.clone(),
+            now: self.clock().now(),
         };
         self.end_payout(
             payout_id,
             &command,
             effect,
             "resolve_payout",
+            &body,
+            context,
+        )
+        .await
+    }
+
+    /// Ends a payout of which nothing has left yet, and releases its hold.
+    ///
+    /// # Errors
+    /// `invalid_state` once a call has left; `review_reason_required`.
+    pub async fn cancel_payout(
+        &self,
+        payout_id: PayoutId,
+        reason: String,
+        context: &Context,
+    ) -> Result<Done, CommandError> {
+        let body = (payout_id, &reason);
+        let command = PayoutCommand::Cancel {
+            reason: reason.clone(),
+        };
+        self.end_payout(
+            payout_id,
+            &command,
+            Effect::Release,
+            "cancel_payout",
             &body,
             context,
         )

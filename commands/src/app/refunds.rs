@@ -135,7 +135,8 @@ impl App {
             .with("state", refund.state.code())
             .into());
         }
-        self.refund_failed(payment_id, refund_id, reason, context).await
+        self.refund_failed(payment_id, refund_id, reason, context)
+            .await
     }
 
     async fn follow_refund(

@@ -73,6 +73,10 @@ pub struct PayoutWorker {
 
 /// Longest stream of a payout that is looked at.
 const STREAM_EVENTS_MAX: usize = 1_000;
+/// Attempts of which no bill came: about a day of them.
+const ATTEMPTS_BEFORE_BILL_MAX: u32 = 150;
+/// Longest pause between two attempts.
+const RETRY_PAUSE_MAX: TimeDelta = TimeDelta::minutes(10);
 /// Longest pause before another look at a switch or a budget that keeps a payout waiting: people change them.
 const GATE_AGAIN: Duration = Duration::from_secs(30);
 /// Pause before another look at a payout that somebody else is moving.
@@ -415,6 +419,9 @@ impl PayoutWorker {
     /// When the log or the provider is away; the payout's own turn comes anyway.
     pub async fn ask_now(&self, id: PayoutId) -> Result<(), HandlerFault> {
         let payout = self.app.payout(id).await.map_err(to_fault)?;
+        if payout.state == PayoutState::InReview {
+            return self.ask_in_review(id, &payout).await;
+        }
         if !matches!(payout.state, PayoutState::Unknown | PayoutState::Pending) {
             return Ok(());
         }
@@ -431,6 +438,36 @@ impl PayoutWorker {
         {
             Some(event) => self.handle(event).await.map(|_| ()),
             None => Ok(()),
+        }
+    }
+
+    /// A payout that a person looks at may be proven meanwhile: success needs no person.
+    async fn ask_in_review(&self, id: PayoutId, payout: &Payout) -> Result<(), HandlerFault> {
+        let (Some(terms), Some(bill_id)) = (&payout.terms, &payout.bill_id) else {
+            return Ok(());
+        };
+        let Some(order) = self.order(id, payout, terms).await.map_err(to_fault)? else {
+            return Ok(());
+        };
+        match self.provider.status(&order, bill_id).await {
+            Ok(Some(bill)) if bill.status == BillStatus::Paid && bill.bill_id == *bill_id => {
+                let key = format!("payout:{id}:in-review");
+                let context = Context::new(format!("policy:{}", self.name()), key, id.to_string());
+                self.app
+                    .payout_succeeded(
+                        id,
+                        bill.bill_id,
+                        bill.paid_at,
+                        bill.provider_id,
+                        &context.step("succeeded"),
+                    )
+                    .await
+                    .map_err(to_fault)?;
+                metrics::counter!("kvit_payouts_total", "outcome" => "succeeded").increment(1);
+                Ok(())
+            }
+            Ok(_) | Err(ProviderFault::Mismatch(_) | ProviderFault::Refused { .. }) => Ok(()),
+            Err(fault) => Err(HandlerFault::transient(fault.to_string())),
         }
     }
 
@@ -542,8 +579,13 @@ impl PayoutWorker {
         let payout = self.app.payout(id).await?;
         match payout.state {
             PayoutState::Sent | PayoutState::Unknown | PayoutState::Pending => {
-                self.review(id, attempt, "paid, and its money is not held any more", context)
-                    .await
+                self.review(
+                    id,
+                    attempt,
+                    "paid, and its money is not held any more",
+                    context,
+                )
+                .await
             }
             PayoutState::Failed | PayoutState::Reversed => {
                 let command = PayoutCommand::Contradict {
@@ -581,8 +623,14 @@ impl PayoutWorker {
         context: &Context,
     ) -> Result<Next, CommandError> {
         let factor = 2_i32.saturating_pow(failure.attempt.saturating_sub(1).min(10));
-        let more = failure.attempt < PAYOUT_ATTEMPTS_MAX;
-        let retry_at = more.then(|| self.now() + self.options.retry_pause * factor);
+        // Before there is a bill no money can have moved: a provider that is away for a night costs no payout.
+        let most = match failure.when {
+            FailedWhen::BeforeBill => ATTEMPTS_BEFORE_BILL_MAX,
+            _ => PAYOUT_ATTEMPTS_MAX,
+        };
+        let more = failure.attempt < most;
+        let pause = (self.options.retry_pause * factor).min(RETRY_PAUSE_MAX);
+        let retry_at = more.then(|| self.now() + pause);
         self.fail(failure, code, retry_at, context).await
     }
 

@@ -102,9 +102,27 @@ impl Reconciling {
             .list(provider, kind, from - margin, to + margin)
             .await
             .map_err(|fault| CommandError::transient(fault.to_string()))?;
-        let findings = compare(&theirs, &ours, from, to);
+        let mut findings = compare(&theirs, &ours, from, to);
         for (item, fee) in &findings.fees {
-            self.app.book_fee(provider, item, *fee, context).await?;
+            match self.app.book_fee(provider, item, *fee, context).await {
+                Ok(_) => {}
+                // Another fee was booked for it before: a difference like every other, which must not hide the rest.
+                Err(CommandError::Rejected(refusal)) => {
+                    tracing::warn!(
+                        provider = provider.code(),
+                        code = refusal.code,
+                        "a fee is not the one that was booked"
+                    );
+                    findings.breaks.push(Break {
+                        item: item.clone(),
+                        class: BreakClass::FeeDiffers,
+                        operation: None,
+                        theirs: Some(*fee),
+                        ours: None,
+                    });
+                }
+                Err(fault) => return Err(fault),
+            }
         }
         let done = Reconciled {
             items: theirs.len(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use kvit_commands::app::{PayoutRequest, PayoutRoute};
+use kvit_commands::app::{BulkCommand, BulkMode, PayoutRequest, PayoutRoute};
 use kvit_commands::context::Context;
 use kvit_commands::error::CommandError;
 use kvit_commands::policies::{PayoutWorker, PayoutWorkerOptions};
@@ -15,6 +15,7 @@ use kvit_domain::ledger::{Account, ProviderName, Side, TransactionKind};
 use kvit_domain::money::{Currency, Money};
 use kvit_domain::payout::PayoutState;
 use kvit_domain::phone::Operator;
+use kvit_domain::wallet::{ReleaseReason, Wallet, WalletCommand};
 
 use super::support::{Behaviour, DAILY_BUDGET, World};
 
@@ -33,7 +34,7 @@ fn payout_id(name: &str) -> PayoutId {
 /// A shopper with so much money.
 async fn rich(world: &World, minor: i64) -> UserId {
     let user = world.shopper(1).await;
-    let command = kvit_commands::app::BulkCommand::Post {
+    let command = BulkCommand::Post {
         wallet_id: WalletId {
             user,
             currency: Currency::Uah,
@@ -47,7 +48,7 @@ async fn rich(world: &World, minor: i64) -> UserId {
         reference: "test".into(),
         description: String::new(),
     };
-    let mode = kvit_commands::app::BulkMode::Atomic;
+    let mode = BulkMode::Atomic;
     world
         .app
         .run_bulk(mode, vec![command], &context("rich"))
@@ -411,4 +412,174 @@ async fn f55_the_outcome_of_a_payout_is_recorded_although_the_person_has_blocked
     world.settle().await;
     assert_eq!(state(&world, id).await, PayoutState::Succeeded);
     assert_eq!(balance(&world, user).await, (300, 0));
+}
+
+async fn bulk(world: &World, command: BulkCommand) -> Result<(), String> {
+    let done = world
+        .app
+        .run_bulk(BulkMode::Atomic, vec![command], &context("bulk"))
+        .await;
+    match done {
+        Ok(_) => Ok(()),
+        Err(CommandError::Rejected(refusal)) => Err(refusal.details["code"].clone()),
+        Err(fault) => panic!("{fault}"),
+    }
+}
+
+#[tokio::test]
+async fn a_payouts_hold_ends_with_the_payout_and_with_nothing_else() {
+    let world = World::new().await;
+    let user = rich(&world, 500).await;
+    let id = request(&world, user, "a", 200).await;
+    let hold_id = world.app.payout(id).await.unwrap().hold_id.unwrap();
+    let wallet_id = WalletId {
+        user,
+        currency: Currency::Uah,
+    };
+    let release = BulkCommand::Release { wallet_id, hold_id };
+    assert_eq!(bulk(&world, release).await, Err("invalid_command".into()));
+    let capture = BulkCommand::Capture {
+        wallet_id,
+        hold_id,
+        transaction_id: TransactionId::derived("test", "x"),
+        amount: uah(200),
+        account: Account::JobsRevenue,
+        kind: TransactionKind::Job,
+        release_rest: true,
+        reference: "x".into(),
+    };
+    assert_eq!(bulk(&world, capture).await, Err("invalid_command".into()));
+    assert_eq!(balance(&world, user).await, (500, 200));
+}
+
+#[tokio::test]
+async fn a_payout_whose_money_is_not_held_any_more_does_not_leave_and_a_person_looks() {
+    let mut world = World::new().await;
+    let user = rich(&world, 500).await;
+    let id = request(&world, user, "a", 200).await;
+    // Nothing in the platform does this; whatever did, no money may leave.
+    let wallet_id = WalletId {
+        user,
+        currency: Currency::Uah,
+    };
+    let release = WalletCommand::Release {
+        hold_id: world.app.payout(id).await.unwrap().hold_id.unwrap(),
+        reason: ReleaseReason::Operator,
+    };
+    world
+        .app
+        .executor()
+        .execute::<Wallet>(&wallet_id.to_string(), release, &context("by hand"))
+        .await
+        .unwrap();
+    world.settle().await;
+    assert_eq!(state(&world, id).await, PayoutState::InReview);
+    assert_eq!(world.provider.moved(), 0);
+}
+
+/// Also F39.
+#[tokio::test]
+async fn f50_what_nobody_knows_is_asked_about_also_while_the_provider_is_stopped_and_then_given_to_a_person()
+ {
+    let mut world = World::new().await;
+    world.repay_created_bills();
+    let user = rich(&world, 500).await;
+    plan(&world, &[Behaviour::LoseTheRequest]);
+    let id = request(&world, user, "a", 200).await;
+    world.step_once().await;
+    world
+        .app
+        .stop_provider(ProviderName::Portmone, "checking".into(), &context("stop"))
+        .await
+        .unwrap();
+    world.settle_within(TimeDelta::hours(20)).await;
+    assert_eq!(state(&world, id).await, PayoutState::Unknown);
+    assert_eq!(balance(&world, user).await, (500, 200));
+    world.settle_within(TimeDelta::hours(6)).await;
+    assert_eq!(state(&world, id).await, PayoutState::InReview);
+    assert_eq!(balance(&world, user).await, (500, 200), "the hold stays");
+    assert_eq!(world.provider.moved(), 0);
+}
+
+#[tokio::test]
+async fn f51_at_the_limit_processes_that_race_let_no_more_out_than_it_allows() {
+    let world = World::new().await;
+    let user = rich(&world, 5_000).await;
+    for n in 0..8 {
+        request(&world, user, &format!("p{n}"), 300).await;
+    }
+    let events: Vec<_> = world
+        .log
+        .all()
+        .into_iter()
+        .filter(|event| event.event_type == "FundsHeld")
+        .collect();
+    let workers: Vec<PayoutWorker> = (0..8)
+        .map(|_| {
+            PayoutWorker::new(
+                world.another_process(),
+                Arc::clone(&world.provider) as Arc<dyn PayoutProvider>,
+                PayoutWorkerOptions::default(),
+            )
+        })
+        .collect();
+    let handled = futures::future::join_all(
+        events
+            .iter()
+            .zip(&workers)
+            .map(|(event, worker)| worker.handle(event)),
+    )
+    .await;
+    assert!(handled.iter().all(Result::is_ok), "{handled:?}");
+    assert_eq!(world.provider.moved(), 900);
+    assert_eq!(world.count("PayoutPostponed"), 5);
+}
+
+#[tokio::test]
+async fn f53_a_reversal_is_booked_when_the_provider_confirms_it_and_not_before() {
+    let mut world = World::new().await;
+    let user = rich(&world, 500).await;
+    let id = request(&world, user, "a", 200).await;
+    world.settle().await;
+    let worker = PayoutWorker::new(
+        world.app.clone(),
+        Arc::clone(&world.provider) as Arc<dyn PayoutProvider>,
+        PayoutWorkerOptions::default(),
+    );
+    assert!(!worker.ask_reversal(id, &context("claim")).await.unwrap());
+    assert_eq!(balance(&world, user).await, (300, 0));
+    let bill = world.app.payout(id).await.unwrap().bill_id.unwrap();
+    world.provider.take_back(&bill);
+    for key in ["first", "second"] {
+        assert!(worker.ask_reversal(id, &context(key)).await.unwrap());
+    }
+    assert_eq!(state(&world, id).await, PayoutState::Reversed);
+    assert_eq!(balance(&world, user).await, (500, 0));
+}
+
+/// The clock of a worker that is a day wrong neither repeats a call under a forgotten key nor opens a day's budget twice.
+#[tokio::test]
+async fn f56_a_clock_that_is_a_day_off_opens_no_budget_twice() {
+    let mut world = World::new().await;
+    let user = rich(&world, 5_000).await;
+    request(&world, user, "a", 900).await;
+    world.settle_within(TimeDelta::minutes(5)).await;
+    assert_eq!(world.provider.moved(), 900);
+    world.clock.advance(TimeDelta::days(-1));
+    let back = request(&world, user, "b", 900).await;
+    world.settle_within(TimeDelta::minutes(5)).await;
+    assert_eq!(
+        state(&world, back).await,
+        PayoutState::Succeeded,
+        "yesterday's budget"
+    );
+    world.clock.advance(TimeDelta::days(1));
+    let again = request(&world, user, "c", 900).await;
+    world.settle_within(TimeDelta::minutes(5)).await;
+    assert_eq!(
+        state(&world, again).await,
+        PayoutState::Held,
+        "today's is taken"
+    );
+    assert_eq!(world.provider.moved(), 1_800);
 }

@@ -192,6 +192,7 @@ pub enum Behaviour {
 pub struct Provider {
     pub plan: Mutex<VecDeque<Behaviour>>,
     bills: Mutex<HashMap<String, (i64, bool)>>,
+    taken_back: Mutex<Vec<String>>,
 }
 
 impl Provider {
@@ -206,9 +207,22 @@ impl Provider {
             .sum()
     }
 
+    /// The provider takes the money of a paid bill back.
+    pub fn take_back(&self, bill_id: &str) {
+        self.taken_back.lock().unwrap().push(bill_id.to_owned());
+    }
+
     fn view(&self, bill_id: &str) -> BillView {
         let paid = self.bills.lock().unwrap()[bill_id].1;
-        let status = if paid {
+        let status = if self
+            .taken_back
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|id| id == bill_id)
+        {
+            BillStatus::Reversed
+        } else if paid {
             BillStatus::Paid
         } else {
             BillStatus::Created

@@ -21,8 +21,10 @@ const LEASE: &str = "schedule";
 const CHECKPOINT_EVERY: TimeDelta = TimeDelta::hours(1);
 /// A day is compared when it has been over for so long, so that what was under way at its end has ended.
 const RECONCILE_AFTER: TimeDelta = TimeDelta::hours(3);
-/// A day is compared again on each of so many days: providers end operations late.
-const DAYS_BACK: u64 = 3;
+/// At these ages, in days, a day is compared: providers end operations late, some after weeks.
+const AGES: [u64; 8] = [1, 2, 3, 7, 14, 21, 28, 35];
+/// Pause after a day that could not be compared.
+const COMPARE_AGAIN: TimeDelta = TimeDelta::minutes(10);
 
 /// What the schedule drives.
 pub struct Schedule {
@@ -37,6 +39,7 @@ pub struct Schedule {
 struct Last {
     checkpoint: Option<DateTime<Utc>>,
     reconciled: Option<NaiveDate>,
+    tried: Option<DateTime<Utc>>,
 }
 
 /// Follows the schedule until told to stop.
@@ -84,15 +87,19 @@ async fn look(parts: &Parts, schedule: &Schedule, last: &mut Last) {
         }
     }
     let day = (now - RECONCILE_AFTER).date_naive();
-    if last.reconciled != Some(day) && reconcile(schedule, day).await {
-        last.reconciled = Some(day);
+    let may_try = last.tried.is_none_or(|at| now - at >= COMPARE_AGAIN);
+    if last.reconciled != Some(day) && may_try {
+        last.tried = Some(now);
+        if reconcile(schedule, day).await {
+            last.reconciled = Some(day);
+        }
     }
 }
 
 /// Compares the days before `today`. Whether all of them could be compared.
 async fn reconcile(schedule: &Schedule, today: NaiveDate) -> bool {
     let mut complete = true;
-    for back in 1..=DAYS_BACK {
+    for back in AGES {
         let Some(day) = today.checked_sub_days(Days::new(back)) else {
             continue;
         };

@@ -95,12 +95,9 @@ impl Decide for Payment {
                     ));
                 }
                 match &self.proposed {
-                    Some((proposed, who)) if proposed == credited && who == by => {
-                        Err(Rejection::new(
-                            "four_eyes_required",
-                            "another person must say the same",
-                        ))
-                    }
+                    Some((proposed, who)) if proposed == credited && who == by => Err(
+                        Rejection::new("four_eyes_required", "another person must say the same"),
+                    ),
                     Some((proposed, _)) if proposed == credited => {
                         Ok(vec![E::QuarantineResolved {
                             credited: *credited,
@@ -146,6 +143,20 @@ impl Decide for Payment {
                     ),
                 }
             }
+            C::RecordRefundNotSent {
+                refund_id,
+                generation,
+            } => match self.refunds.get(refund_id) {
+                Some(refund)
+                    if refund.state == RefundState::Sending && refund.generation == *generation =>
+                {
+                    Ok(vec![E::RefundNotSent {
+                        refund_id: *refund_id,
+                        generation: *generation,
+                    }])
+                }
+                _ => Ok(vec![]),
+            },
             C::ObserveRefund { snapshot } => self.observe_refund(snapshot),
             C::FailRefund { refund_id, reason } => {
                 let refund = self
@@ -244,6 +255,18 @@ impl Payment {
                 "invalid_state",
                 "the provider's object belongs to another payment",
             ));
+        }
+        if self.state == S::Quarantined
+            && self.paid.is_none()
+            && snapshot.status == SnapshotStatus::Succeeded
+            && snapshot.test == terms.test
+            && snapshot.amount.is_positive()
+        {
+            // It was set aside before money came; now it has, and must stand somewhere.
+            return Ok(vec![E::PaymentQuarantined {
+                reason: "it was paid after it had been set aside".to_owned(),
+                received: Some(snapshot.amount),
+            }]);
         }
         if matches!(self.state, S::Quarantined | S::Resolved) {
             return Ok(vec![]);

@@ -165,6 +165,13 @@ pub enum PaymentEvent {
         /// When the first call of this generation left.
         at: DateTime<Utc>,
     },
+    /// Proven: the refunding call moved nothing, and another may leave.
+    RefundNotSent {
+        /// The refund.
+        refund_id: RefundId,
+        /// Generation of the key that was not used.
+        generation: u32,
+    },
     /// The provider has the refund; it is not done yet.
     RefundCreated {
         /// The refund.
@@ -278,6 +285,11 @@ pub enum PaymentCommand {
         refund_id: RefundId,
         generation: u32,
         at: DateTime<Utc>,
+    },
+    /// Proven: the first refunding call of this generation moved nothing.
+    RecordRefundNotSent {
+        refund_id: RefundId,
+        generation: u32,
     },
     /// What the provider says now about a refund, ours or not.
     ObserveRefund { snapshot: RefundSnapshot },
@@ -456,6 +468,7 @@ aggregate!(
         PaymentContradicted,
         RefundIntended,
         RefundSent,
+        RefundNotSent,
         RefundCreated,
         RefundSucceeded,
         RefundFailed,

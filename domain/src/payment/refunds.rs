@@ -118,6 +118,16 @@ impl Payment {
                     refund.sent_at = Some(at);
                 }
             }
+            PaymentEvent::RefundNotSent {
+                refund_id,
+                generation,
+            } => {
+                if let Some(refund) = self.refunds.get_mut(&refund_id) {
+                    refund.state = RefundState::Intended;
+                    refund.generation = generation.saturating_add(1);
+                    refund.sent_at = None;
+                }
+            }
             PaymentEvent::RefundCreated {
                 refund_id,
                 provider_refund_id,
@@ -248,6 +258,11 @@ impl Payment {
             .with("refund_id", refund_id));
         }
         let mut events = Vec::new();
+        // Somebody called it failed, and it went through after all: the money is gone, so it is booked like one that we had not
+        // asked for.
+        if refund.state == RefundState::Failed && snapshot.status == RefundStatus::Succeeded {
+            return Ok(self.foreign_refund(snapshot));
+        }
         let is_open = matches!(
             refund.state,
             RefundState::Intended | RefundState::Sending | RefundState::Pending

@@ -2,10 +2,10 @@
 
 use super::{
     FailedWhen, Payout, PayoutCommand, PayoutEvent, PayoutMethod, PayoutState, PayoutTerms,
-    SENDS_MAX,
+    SENDS_MAX, UNPAID_AFTER,
 };
 use crate::aggregate::Decide;
-use crate::rejection::{Rejection, bounded};
+use crate::rejection::{Rejection, bounded, required_reason};
 
 impl Payout {
     fn refuse(&self, wanted: &str) -> Rejection {
@@ -124,8 +124,8 @@ impl Decide for Payout {
                 }
             }
             C::TakeBudget { day } => match self.state {
-                S::Held if self.budget_day == Some(day) => Ok(vec![]),
-                S::Held => Ok(vec![E::BudgetTaken { day }]),
+                S::Held | S::Created if self.budget_day == Some(day) => Ok(vec![]),
+                S::Held | S::Created => Ok(vec![E::BudgetTaken { day }]),
                 _ => Err(self.refuse("budgeted")),
             },
             C::Postpone { reason, until } => match self.state {
@@ -235,18 +235,44 @@ impl Decide for Payout {
                 }])
             }
             C::Contradict { status } => match self.state {
-                S::Failed | S::Reversed if self.contradicted.as_ref() == Some(&status) => Ok(vec![]),
+                S::Failed | S::Reversed if self.contradicted.as_ref() == Some(&status) => {
+                    Ok(vec![])
+                }
                 S::Failed | S::Reversed => Ok(vec![E::PayoutContradicted {
                     status: bounded(status),
                 }]),
                 _ => Err(self.refuse("contradicted")),
             },
-            C::DecideReview { paid, by, reason } => {
+            C::Cancel { reason } => match self.state {
+                S::Held | S::Created => {
+                    let reason = required_reason(reason)?;
+                    Ok(vec![E::PayoutFailed {
+                        attempt: self.attempt,
+                        code: bounded(format!("cancelled: {reason}")),
+                        is_final: true,
+                        retry_at: None,
+                    }])
+                }
+                _ => Err(self.refuse("cancelled")),
+            },
+            C::DecideReview {
+                paid,
+                by,
+                reason,
+                now,
+            } => {
                 if reason.trim().is_empty() {
                     return Err(Rejection::new("review_reason_required", "say how you know"));
                 }
                 if !matches!(self.state, S::Unknown | S::Pending | S::InReview) {
                     return Err(self.refuse("decided by a person"));
+                }
+                let is_fresh = self.sent_at.is_some_and(|at| now < at + UNPAID_AFTER);
+                if !paid && (is_fresh || self.state == S::Pending) {
+                    return Err(Rejection::new(
+                        "invalid_state",
+                        "the provider may still pay it; ask again later",
+                    ));
                 }
                 match &self.proposed {
                     Some((proposed, who)) if *proposed == paid && *who == by => {

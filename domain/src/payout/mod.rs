@@ -14,7 +14,7 @@ mod decide;
 #[cfg(test)]
 mod tests;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -218,7 +218,10 @@ pub enum PayoutCommand {
         paid: bool,
         by: String,
         reason: String,
+        now: DateTime<Utc>,
     },
+    /// End it before anything has left.
+    Cancel { reason: String },
     /// The provider says that it is paid although it has ended otherwise.
     Contradict { status: String },
 }
@@ -269,6 +272,9 @@ impl PayoutMethod {
         }
     }
 }
+
+/// How long after a call nobody may call its payout unpaid: the call, or what it set off, may still be under way.
+pub const UNPAID_AFTER: TimeDelta = TimeDelta::minutes(10);
 
 /// Most paying calls for one bill.
 pub const SENDS_MAX: u32 = 5;
@@ -408,6 +414,7 @@ impl Payout {
                 self.attempt = attempt;
                 self.bill_id = Some(bill_id);
                 self.postponed = None;
+                self.retry_at = None;
                 self.state = PayoutState::Created;
             }
             PayoutEvent::PayoutSent { sender, at, .. } => {
@@ -417,6 +424,7 @@ impl Payout {
                 self.first_sent_at.get_or_insert(at);
                 self.sends = self.sends.saturating_add(1);
                 self.postponed = None;
+                self.proposed = None;
             }
             PayoutEvent::BudgetTaken { day } => self.budget_day = Some(day),
             PayoutEvent::PayoutPostponed { reason, until } => {
@@ -449,6 +457,7 @@ impl Payout {
                 self.first_sent_at = None;
                 self.provider_id = None;
                 self.postponed = None;
+                self.proposed = None;
                 self.sends = 0;
                 self.retry_at = retry_at;
             }

@@ -239,11 +239,9 @@ fn two_people_end_an_unknown_payout_with_a_reason_and_no_other() {
         paid,
         by: by.into(),
         reason: reason.into(),
+        now: DateTime::UNIX_EPOCH + UNPAID_AFTER,
     };
-    for (paid, state) in [
-        (true, PayoutState::Succeeded),
-        (false, PayoutState::Failed),
-    ] {
+    for (paid, state) in [(true, PayoutState::Succeeded), (false, PayoutState::Failed)] {
         let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
         assert_eq!(
             run(&mut payout, &decide(paid, "a", " ")).unwrap_err().code,
@@ -259,7 +257,12 @@ fn two_people_end_an_unknown_payout_with_a_reason_and_no_other() {
         );
         assert_eq!(run(&mut payout, &decide(!paid, "b", "no")), Ok(1));
         assert_eq!(payout.state, PayoutState::Unknown, "they disagree");
-        assert_eq!(run(&mut payout, &decide(!paid, "b", "no")).unwrap_err().code, "four_eyes_required");
+        assert_eq!(
+            run(&mut payout, &decide(!paid, "b", "no"))
+                .unwrap_err()
+                .code,
+            "four_eyes_required"
+        );
         assert_eq!(run(&mut payout, &decide(paid, "a", "statement")), Ok(1));
         assert_eq!(run(&mut payout, &decide(paid, "b", "statement")), Ok(2));
         assert_eq!(payout.state, state);
@@ -365,4 +368,44 @@ fn a_postponed_payout_says_so_once_and_goes_on() {
     assert_eq!(run(&mut payout, &wait()), Ok(1));
     assert_eq!(run(&mut payout, &wait()), Ok(0));
     assert_eq!(run(&mut payout, &created(1)), Ok(1));
+}
+
+#[test]
+fn nobody_calls_unpaid_what_may_still_be_under_way_and_an_old_word_does_not_count_for_a_new_call() {
+    let decide = |paid, by: &str, seconds| PayoutCommand::DecideReview {
+        paid,
+        by: by.into(),
+        reason: "statement".into(),
+        now: DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds),
+    };
+    let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
+    assert_eq!(
+        run(&mut payout, &decide(false, "a", 599)).unwrap_err().code,
+        "invalid_state"
+    );
+    assert_eq!(run(&mut payout, &decide(false, "a", 600)), Ok(1));
+    let again = PayoutCommand::RecordSentAgain {
+        attempt: 1,
+        sender: Uuid::from_u128(2),
+        at: DateTime::UNIX_EPOCH,
+        key_expires_at: None,
+    };
+    run(&mut payout, &again).unwrap();
+    run(&mut payout, &unknown(1)).unwrap();
+    assert_eq!(
+        run(&mut payout, &decide(false, "b", 600)),
+        Ok(1),
+        "proposed anew"
+    );
+    assert_eq!(payout.state, PayoutState::Unknown);
+}
+
+#[test]
+fn what_has_not_left_can_be_cancelled_and_what_has_left_cannot() {
+    let cancel = PayoutCommand::Cancel {
+        reason: "above the limit".into(),
+    };
+    assert_eq!(run(&mut given(&[request()]), &cancel), Ok(1));
+    assert_eq!(run(&mut given(&[request(), created(1)]), &cancel), Ok(1));
+    assert!(run(&mut given(&[request(), created(1), sent(1)]), &cancel).is_err());
 }

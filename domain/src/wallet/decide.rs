@@ -35,8 +35,15 @@ impl Decide for Wallet {
                 expires_at,
             } => {
                 let id = self.opened()?;
-                if self.holds.contains_key(hold_id) {
-                    return Ok(vec![]);
+                if let Some(known) = self.holds.get(hold_id) {
+                    return if known.purpose == *purpose {
+                        Ok(vec![])
+                    } else {
+                        Err(Rejection::new(
+                            "idempotency_conflict",
+                            "the id belongs to another hold",
+                        ))
+                    };
                 }
                 if amount.currency != id.currency {
                     return Err(Rejection::new(

@@ -165,6 +165,7 @@ pub(crate) fn routes() -> (Router<Gateway>, OpenApi) {
         .routes(routes!(payments_work::cancel_payment))
         .routes(routes!(payments_work::start_refund))
         .routes(routes!(payments_work::resolve_quarantine))
+        .routes(routes!(payments_work::give_refund_up))
         .routes(routes!(
             transfers::list_transfers,
             transfers_work::start_transfer
@@ -191,6 +192,7 @@ pub(crate) fn routes() -> (Router<Gateway>, OpenApi) {
         .routes(routes!(payouts::payout))
         .routes(routes!(payouts_work::retry_payout))
         .routes(routes!(payouts_work::resolve_payout))
+        .routes(routes!(payouts_work::cancel_payout))
         .routes(routes!(jobs::list_jobs, jobs_work::request_job))
         .routes(routes!(jobs::job))
         .routes(routes!(jobs_work::start_job))

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::answer::{Changed, Created, created};
 use super::{named, reason};
-use crate::auth::{Operating, Write};
+use crate::auth::{Administering, Operating, Write};
 use crate::http::amount::AmountInput;
 use crate::http::extract::{Json, Path};
 use crate::http::problem::{Answer, Problem};
@@ -186,12 +186,14 @@ pub struct QuarantineResolution {
 
 /// Decide about a quarantined payment
 ///
+/// The first call proposes; it is decided when another key says the same.
+///
 /// A payment is quarantined when what the provider says does not fit what was asked for: another amount, another currency, a
 /// test where real money is expected. What really came is credited, or not, as it is; nothing is rounded to fit.
 #[utoipa::path(post, path = "/v1/payments/{payment_id}/quarantine/resolve", tag = "payments",
     request_body = QuarantineResolution,
     params(("payment_id" = Uuid, Path, description = "The payment.")),
-    responses((status = 200, description = "It is decided.", body = Changed)),
+    responses((status = 200, description = "It is proposed, or decided.", body = Changed)),
     security(("api_key" = ["operator", "admin"])))]
 pub async fn resolve_quarantine(
     write: Write<Operating>,
@@ -203,6 +205,43 @@ pub async fn resolve_quarantine(
     let done = gateway
         .app
         .resolve_quarantine(PaymentId(payment_id), body.credit, reason, &write.context)
+        .await?;
+    Ok(JsonAnswer(done.into()))
+}
+
+/// How it was found out that a refund never was.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefundFailure {
+    /// How, 1 to 500 characters; becomes part of the history.
+    #[schema(example = "not in the provider's cabinet")]
+    pub reason: String,
+}
+
+/// Say that a refund without an answer was never made
+///
+/// The hold is released. Refused within an hour of its call. Should the refund go through after all, it is booked like one from
+/// the provider's cabinet.
+#[utoipa::path(post, path = "/v1/payments/{payment_id}/refunds/{refund_id}/failure", tag = "payments",
+    request_body = RefundFailure,
+    params(("payment_id" = Uuid, Path, description = "The payment."), ("refund_id" = Uuid, Path, description = "The refund.")),
+    responses((status = 200, description = "The refund has failed.", body = Changed)),
+    security(("api_key" = ["admin"])))]
+pub async fn give_refund_up(
+    write: Write<Administering>,
+    State(gateway): State<Gateway>,
+    Path((payment_id, refund_id)): Path<(Uuid, Uuid)>,
+    Json(body): Json<RefundFailure>,
+) -> Answer<JsonAnswer<Changed>> {
+    let reason = reason(body.reason)?;
+    let done = gateway
+        .app
+        .give_refund_up(
+            PaymentId(payment_id),
+            RefundId(refund_id),
+            reason,
+            &write.context,
+        )
         .await?;
     Ok(JsonAnswer(done.into()))
 }

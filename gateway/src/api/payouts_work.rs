@@ -171,10 +171,11 @@ pub struct PayoutResolution {
 
 /// Say how a payout that is unknown or in review really ended
 ///
-/// `paid` captures the hold; otherwise the hold is released.
+/// The first call proposes; it is decided when another key says the same. Then `paid` captures the hold; otherwise the hold is
+/// released, which nobody can decide within ten minutes of the paying call.
 #[utoipa::path(post, path = "/v1/payouts/{payout_id}/resolution", tag = "payouts", request_body = PayoutResolution,
     params(("payout_id" = Uuid, Path, description = "The payout.")),
-    responses((status = 200, description = "The payout has ended.", body = Changed)),
+    responses((status = 200, description = "It is proposed, or decided.", body = Changed)),
     security(("api_key" = ["operator", "admin"])))]
 pub async fn resolve_payout(
     write: Write<Operating>,
@@ -186,6 +187,36 @@ pub async fn resolve_payout(
     let done = gateway
         .app
         .resolve_payout(PayoutId(payout_id), body.paid, reason, &write.context)
+        .await?;
+    Ok(JsonAnswer(done.into()))
+}
+
+/// Why a payout is cancelled.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PayoutCancellation {
+    /// Why, 1 to 500 characters; becomes part of the history.
+    #[schema(example = "above the daily limit")]
+    pub reason: String,
+}
+
+/// Cancel a payout of which nothing has left yet
+///
+/// The hold is released. Once a paying call has left this is refused.
+#[utoipa::path(post, path = "/v1/payouts/{payout_id}/cancel", tag = "payouts", request_body = PayoutCancellation,
+    params(("payout_id" = Uuid, Path, description = "The payout.")),
+    responses((status = 200, description = "It is cancelled.", body = Changed)),
+    security(("api_key" = ["operator", "admin"])))]
+pub async fn cancel_payout(
+    write: Write<Operating>,
+    State(gateway): State<Gateway>,
+    Path(payout_id): Path<Uuid>,
+    Json(body): Json<PayoutCancellation>,
+) -> Answer<JsonAnswer<Changed>> {
+    let reason = reason(body.reason)?;
+    let done = gateway
+        .app
+        .cancel_payout(PayoutId(payout_id), reason, &write.context)
         .await?;
     Ok(JsonAnswer(done.into()))
 }

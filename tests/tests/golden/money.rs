@@ -105,6 +105,10 @@ fn payment_events_stay_readable() {
                 generation: 1,
                 at: at(16),
             },
+            E::RefundNotSent {
+                refund_id,
+                generation: 1,
+            },
             E::RefundCreated {
                 refund_id,
                 provider_refund_id: "2f1e0d3c-0015-5000-8000-000000000002".to_owned(),
