@@ -154,6 +154,30 @@ fn dependencies_run_downwards_only() {
     }
 }
 
+/// Who checks our books with our own code checks nothing.
+#[test]
+fn the_second_verifier_uses_nothing_of_the_platform() {
+    let room = "deploy/verify";
+    assert!(
+        read(&root().join(room).join("Cargo.toml")).contains("sha2"),
+        "the manifest is read"
+    );
+    assert_eq!(uses(room), BTreeSet::new());
+    let words = [
+        "domain",
+        "commands",
+        "projections",
+        "adapters",
+        "ocr",
+        "bot",
+        "gateway",
+    ]
+    .map(|crate_name| format!("kvit_{crate_name}"));
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let found = places(&["deploy/verify/src"], &words);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 #[test]
 fn sql_stands_only_where_the_database_is_known() {
     let words = [
@@ -334,6 +358,40 @@ fn links_between_documents_lead_somewhere() {
         }
     }
     assert!(dead.is_empty(), "{dead:#?}");
+}
+
+/// Also those that are no links: in comments, messages of programs and tables.
+#[test]
+fn every_document_that_is_named_is_there() {
+    let folder = "docs/";
+    let (mut named, mut missing) = (0, Vec::new());
+    for path in files("") {
+        // What cannot be read as text names nothing.
+        let Ok(text) = std::fs::read_to_string(root().join(&path)) else {
+            continue;
+        };
+        for (number, line) in (1..).zip(text.lines()) {
+            for (at, _) in line.match_indices(folder) {
+                // In the middle of another path, such as an address.
+                if line[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || "/._-".contains(c)) {
+                    continue;
+                }
+                let rest = &line[at..];
+                let end = rest
+                    .find(|c: char| !(c.is_ascii_alphanumeric() || "/._-".contains(c)))
+                    .unwrap_or(rest.len());
+                let name = rest[..end].trim_end_matches('.');
+                if name.ends_with(".md") {
+                    named += 1;
+                    if !root().join(name).is_file() {
+                        missing.push(format!("{path}:{number}: {name}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(named > 20, "only {named} were found");
+    assert!(missing.is_empty(), "{missing:#?}");
 }
 
 /// A clone stands on its own, wherever it lies.
