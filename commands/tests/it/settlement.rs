@@ -327,6 +327,22 @@ async fn f61_what_one_settlement_has_booked_no_other_books_again() {
 }
 
 #[tokio::test]
+async fn f61_two_settlements_of_a_day_and_a_copy_of_the_first_change_nothing_more() {
+    let world = shop().await;
+    let (one, two) = (bills()[0].clone(), bills()[1].clone());
+    let first = document("7001", 9_850, &[one]);
+    comes(&world, &first).await;
+    comes(&world, &document("7002", 9_850, &[two])).await;
+    let before = world.log.all().len();
+    comes(&world, &first).await;
+    assert_eq!(world.log.all().len(), before);
+    assert_eq!(
+        booked(&world),
+        [bank(9_850), bank(9_850), fee(150), fee(150)]
+    );
+}
+
+#[tokio::test]
 async fn f61_a_fee_that_is_not_the_booked_one_keeps_a_settlement_from_the_books() {
     let world = shop().await;
     world
@@ -491,6 +507,22 @@ async fn f61_a_payout_bill_of_a_settlement_is_compared_and_books_nothing() {
     let state = world.app.payout(payout_id()).await.unwrap().state;
     assert_eq!(state, PayoutState::Succeeded);
     assert_eq!(world.count("NotificationVerified"), 1);
+}
+
+#[tokio::test]
+async fn f61_a_payout_among_the_bills_is_no_part_of_what_arrived() {
+    let mut world = payout(Behaviour::Pay).await;
+    let user = world.shopper(1).await;
+    intend(&mut world, user, "one").await;
+    world.till.pay("p1");
+    run(&mut world).await;
+    let list = [
+        bills()[0].clone(),
+        payout_document(500, false).bills[0].clone(),
+    ];
+    comes(&world, &document("7001", 9_850, &list)).await;
+    assert_eq!(breaks(&world).await, []);
+    assert_eq!(booked(&world), [bank(9_850), fee(150)]);
 }
 
 #[tokio::test]
