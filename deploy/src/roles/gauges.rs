@@ -101,6 +101,11 @@ const FIGURES: [Figure; 18] = [
         |g| g.payments_contradicted,
     ),
     (
+        "kvit_payouts_contradicted",
+        "Payouts that have ended unpaid and that the provider calls paid.",
+        |g| g.payouts_contradicted,
+    ),
+    (
         "kvit_refunds_stuck",
         "Refunds that are not finished after an hour.",
         |g| g.refunds_stuck,
@@ -285,6 +290,7 @@ mod tests {
             payments_overdue: 115,
             payments_quarantined: 116,
             payments_contradicted: 117,
+            payouts_contradicted: 128,
             refunds_stuck: 118,
             refund_open_oldest_seconds: 119,
             transfer_held_oldest_seconds: 120,
@@ -306,12 +312,12 @@ mod tests {
             .lines()
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
             .collect();
-        for figure in 101..=127 {
+        for figure in 101..=128 {
             let ending = format!(" {figure}");
             let lines = told.iter().filter(|line| line.ends_with(&ending)).count();
             assert_eq!(lines, 1, "{figure} in\n{text}");
         }
-        assert_eq!(told.len(), 27, "{text}");
+        assert_eq!(told.len(), 28, "{text}");
         for line in told {
             let name = line.split(['{', ' ']).next().unwrap_or_default();
             assert!(

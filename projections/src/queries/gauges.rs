@@ -49,7 +49,7 @@ const REFUND_STATES: [RefundState; 5] = [
 /// Why payouts wait.
 const POSTPONED: [&str; 3] = ["daily_budget", "breaker", "kill_switch"];
 /// After this time a refund that is not finished counts as stuck, in seconds: providers finish them in minutes.
-const REFUND_STUCK_SECONDS: u64 = 3_600;
+const REFUND_STUCK_SECONDS: i64 = 3_600;
 
 const PAYOUT_STATES: [PayoutState; 10] = [
     PayoutState::New,
@@ -254,7 +254,7 @@ async fn of_money(view: &mut View, gauges: &mut Gauges) -> Result<(), Fault> {
                         (SELECT count(*) FROM {schema}.payments WHERE contradicted IS NOT NULL) AS contradicted
                    FROM {schema}.payments
                   WHERE state IN ('intended', 'sending', 'pending', 'awaiting_capture', 'quarantined')) p,
-                (SELECT count(*) FILTER (WHERE intended_at <= now() - make_interval(secs => $1)) AS stuck,
+                (SELECT count(*) FILTER (WHERE intended_at <= now() - make_interval(secs => $1::bigint)) AS stuck,
                         coalesce(extract(epoch FROM now() - min(intended_at)), 0)::bigint AS oldest
                    FROM {schema}.refunds WHERE state IN ('intended', 'sending', 'pending')) r,
                 (SELECT coalesce(extract(epoch FROM now() - min(requested_at)), 0)::bigint AS oldest
@@ -269,8 +269,7 @@ async fn of_money(view: &mut View, gauges: &mut Gauges) -> Result<(), Fault> {
                    FROM {schema}.breaks WHERE state = 'open') b",
         schema = view.schema(3)
     );
-    let stuck = std::time::Duration::from_secs(REFUND_STUCK_SECONDS).as_secs_f64();
-    if let Some(row) = view.fetch(&sql, arguments![stuck]).await?.first() {
+    if let Some(row) = view.fetch(&sql, arguments![REFUND_STUCK_SECONDS]).await?.first() {
         let mut places = [
             &mut gauges.payment_open_oldest_seconds,
             &mut gauges.payments_overdue,

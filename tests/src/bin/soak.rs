@@ -107,6 +107,10 @@ fn main() -> ExitCode {
                         }
                         Err(fault) => {
                             println!("seed {seed}: {fault}");
+                            sum.lock()
+                                .unwrap_or_else(PoisonError::into_inner)
+                                .failed
+                                .push(seed);
                             stop.store(true, Ordering::Relaxed);
                         }
                     }
