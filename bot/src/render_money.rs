@@ -211,12 +211,15 @@ impl GivenBack {
         let failed = all()
             .filter(|refund| refund.state == RefundState::Failed)
             .max_by_key(|refund| refund.sent_at);
-        // One that failed and was then asked for again with success is no news any more.
+        // One that failed is no news any more once one that was sent later has succeeded, or one that we had not asked for
+        // has: a person made it at the provider, or it went through after all.
         let made_good = |failed: &Refund| {
-            all().any(|refund| {
-                refund.state == RefundState::Succeeded
-                    && failed.sent_at.is_some_and(|at| refund.sent_at > Some(at))
-            })
+            all()
+                .filter(|other| other.state == RefundState::Succeeded)
+                .any(|other| match other.hold_id {
+                    Some(_) => failed.sent_at.is_some() && other.sent_at > failed.sent_at,
+                    None => other.amount == failed.amount,
+                })
         };
         match (failed.filter(|failed| !made_good(failed)), done) {
             (Some(failed), done) => Some(Self::Failed(failed.amount, done)),

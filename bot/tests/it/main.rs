@@ -10,6 +10,7 @@
 mod buttons;
 mod delivery;
 mod figures;
+mod money;
 mod notices;
 mod onboarding;
 mod overview;

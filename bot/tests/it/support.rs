@@ -15,7 +15,7 @@ use kvit_adapters::telegram::{
     PgCallbackTokens, PgDialogues, PgMessageBoard, PgUpdateInbox, TelegramSender, connect,
 };
 use kvit_bot::{Bot, BotConfig, BotDeps, DialogueState};
-use kvit_commands::app::{App, AppParts, Settings};
+use kvit_commands::app::{App, AppParts, PaymentSettings, Settings};
 use kvit_commands::context::Context;
 use kvit_commands::executor::{Executor, Limits};
 use kvit_commands::ports::log::EventLog;
@@ -26,6 +26,7 @@ use kvit_commands::ports::vault::Vault;
 use kvit_commands::testing::MarkingVault;
 use kvit_domain::event::RecordedEvent;
 use kvit_domain::ids::UserId;
+use kvit_domain::ledger::ProviderName;
 use kvit_domain::rejection::Rejection;
 use kvit_testkit::TestDb;
 use teloxide::dispatching::dialogue::Storage as _;
@@ -155,7 +156,13 @@ impl World {
             objects: Arc::new(MemoryObjects::default()),
             photos: Arc::new(Looker),
             limiter: Arc::new(PgRateLimiter::new(db.pool.clone())),
-            settings: Settings::default_campaign(),
+            settings: Settings {
+                payments: PaymentSettings {
+                    providers: vec![ProviderName::Yookassa],
+                    ..PaymentSettings::default()
+                },
+                ..Settings::default_campaign()
+            },
         });
         Self {
             inbox: Arc::new(PgUpdateInbox::new(db.pool.clone(), Arc::clone(&vault))),
