@@ -126,7 +126,7 @@ fn what_a_photo_says_is_bounded() {
 
 #[test]
 fn what_callers_bring_back_is_theirs_to_forge_and_ours_to_know() {
-    for name in ["cursor", "api_key", "sender", "button"] {
+    for name in ["cursor", "api_key", "api_request", "sender", "button"] {
         replay(name, 32);
     }
 }

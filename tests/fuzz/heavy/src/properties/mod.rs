@@ -1,6 +1,7 @@
 //! What must hold for any bytes, where the readers live in crates with databases and servers. As in the light package.
 
 pub mod api_key;
+pub mod api_request;
 pub mod button;
 pub mod configuration;
 pub mod cursor;
@@ -13,8 +14,11 @@ pub mod telegram_update;
 pub mod yookassa_answer;
 pub mod yookassa_notice;
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 /// Every target with its name, which is that of its folder in the corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 12] = [
+pub const TARGETS: [(&str, fn(&[u8])); 13] = [
     ("yookassa_notice", yookassa_notice::holds),
     ("yookassa_answer", yookassa_answer::holds),
     ("portmone_amount", portmone_amount::holds),
@@ -23,6 +27,7 @@ pub const TARGETS: [(&str, fn(&[u8])); 12] = [
     ("portmone_result", portmone_result::holds),
     ("cursor", cursor::holds),
     ("api_key", api_key::holds),
+    ("api_request", api_request::holds),
     ("sender", sender::holds),
     ("telegram_update", telegram_update::holds),
     ("button", button::holds),
@@ -39,4 +44,16 @@ fn is_plain(text: &str, max: usize) {
 fn chosen<'a, T: Copy>(data: &'a [u8], among: &[T]) -> Option<(T, &'a [u8])> {
     let (first, rest) = data.split_first()?;
     Some((among[usize::from(*first) % among.len()], rest))
+}
+
+/// Nothing here has to be waited for.
+fn at_once<F: Future>(work: F) -> F::Output {
+    let mut work = pin!(work);
+    for _ in 0..1_000 {
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
+            return done;
+        }
+    }
+    panic!("the handler waits for something");
 }

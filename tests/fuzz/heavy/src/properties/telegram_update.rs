@@ -1,8 +1,6 @@
 //! Updates of Telegram, from the webhook's bytes to what is stored and read again.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,6 +10,8 @@ use kvit_commands::ports::messages::{ClaimedUpdate, MessagesFault, NewUpdate, Up
 use serde_json::Value;
 use teloxide::types::{Update, UpdateKind};
 use tower::ServiceExt as _;
+
+use super::at_once;
 
 /// An inbox that keeps what it is given.
 #[derive(Default)]
@@ -85,16 +85,4 @@ fn is_read_again(stored: &NewUpdate) {
     // Messages of one chat are handled in order.
     assert!(chat.is_none_or(|chat| chat == stored.order_key));
     let _name = update.from().map(|from| from.full_name());
-}
-
-/// Nothing here has to be waited for.
-fn at_once<F: Future>(work: F) -> F::Output {
-    let mut work = pin!(work);
-    for _ in 0..1_000 {
-        let mut context = Context::from_waker(Waker::noop());
-        if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
-            return done;
-        }
-    }
-    panic!("the handler waits for something");
 }
