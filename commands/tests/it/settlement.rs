@@ -501,6 +501,18 @@ async fn f61_a_payout_bill_of_a_settlement_is_compared_and_books_nothing() {
     assert_eq!(found.class, BreakClass::StatusDiffers);
     assert_eq!(world.count("NotificationQuarantined"), 1);
 
+    // It did, and nobody had told: the provider is asked.
+    world.provider.take_back("bill-1");
+    let mut both = payout_document(500, false);
+    both.bills.extend(payout_document(500, true).bills);
+    both.sum = uah(0);
+    both.id = "7002".to_owned();
+    told(&world, ProviderName::Portmone, &both).await;
+    let state = world.app.payout(payout_id()).await.unwrap().state;
+    assert_eq!(state, PayoutState::Reversed);
+    let day = reconciliation(&world, ProviderName::Portmone).await;
+    assert!(day.matched.contains("bill-1:reversed") && day.matched.contains("settlement:7002"));
+
     // Nobody knew whether it was paid: the provider is asked.
     let world = payout(Behaviour::PayButLoseTheAnswer).await;
     told(&world, ProviderName::Portmone, &payout_document(500, false)).await;
