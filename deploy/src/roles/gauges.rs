@@ -54,7 +54,7 @@ const BY_LABEL: [Figures; 7] = [
     ),
 ];
 
-const FIGURES: [Figure; 18] = [
+const FIGURES: [Figure; 19] = [
     (
         "kvit_review_queue",
         "Receipts that a person must look at.",

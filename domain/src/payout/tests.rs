@@ -329,7 +329,7 @@ proptest! {
 
 #[test]
 fn f50_a_call_is_not_repeated_once_the_provider_has_forgotten_its_key() {
-    let at = DateTime::UNIX_EPOCH + chrono::TimeDelta::hours(25);
+    let at = DateTime::UNIX_EPOCH + TimeDelta::hours(25);
     let again = |key_expires_at| PayoutCommand::RecordSentAgain {
         attempt: 1,
         sender: Uuid::from_u128(2),
@@ -337,7 +337,7 @@ fn f50_a_call_is_not_repeated_once_the_provider_has_forgotten_its_key() {
         key_expires_at,
     };
     let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
-    let forgotten = DateTime::UNIX_EPOCH + chrono::TimeDelta::hours(24);
+    let forgotten = DateTime::UNIX_EPOCH + TimeDelta::hours(24);
     assert_eq!(
         run(&mut payout, &again(Some(forgotten))).unwrap_err().code,
         "invalid_state"
@@ -376,7 +376,7 @@ fn nobody_calls_unpaid_what_may_still_be_under_way_and_an_old_word_does_not_coun
         paid,
         by: by.into(),
         reason: "statement".into(),
-        now: DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds),
+        now: DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds),
     };
     let mut payout = given(&[request(), created(1), sent(1), unknown(1)]);
     assert_eq!(

@@ -110,7 +110,7 @@ fn main() -> ExitCode {
                             sum.lock()
                                 .unwrap_or_else(PoisonError::into_inner)
                                 .failed
-                                .push(seed);
+                                .push((seed, fault.to_string()));
                             stop.store(true, Ordering::Relaxed);
                         }
                     }
