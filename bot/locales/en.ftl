@@ -136,9 +136,11 @@ payment-checking-title = 👀 A person is checking the top-up of { $amount }
 payment-checking-body = The payment is not the one that we expected. There is nothing to do, I will write as soon as it is clear.
 payment-checked-title = ✅ Top-up of { $amount } has been checked
 payment-checked-body = See /balance for what is on your balance now.
+payment-refused-title = ❌ Top-up of { $amount } was not credited
+payment-refused-body = A person has checked the payment: it is not the one that we expected. If the money is yours, write to support.
 payment-number = Top-up no. { $number }
 
-refund-of = Your balance had been topped up by { $amount }.
+refund-of = You paid { $amount }.
 refund-under-way-title = ↩️ { $amount } is being returned
 refund-under-way-body = The money goes back to where you paid from. The bank may need some days.
 refund-done-title = ✅ { $amount } returned

@@ -138,9 +138,11 @@ payment-checking-title = 👀 Пополнение на { $amount } провер
 payment-checking-body = Оплата не совпала с тем, что мы ждали. Делать ничего не нужно, я напишу, как только всё прояснится.
 payment-checked-title = ✅ Пополнение на { $amount } проверено
 payment-checked-body = Сколько денег на балансе сейчас, покажет /balance.
+payment-refused-title = ❌ Пополнение на { $amount } не зачислено
+payment-refused-body = Человек проверил оплату: она не совпала с тем, что мы ждали. Если деньги ваши, напишите в поддержку.
 payment-number = Пополнение № { $number }
 
-refund-of = Баланс был пополнен на { $amount }.
+refund-of = Вы заплатили { $amount }.
 refund-under-way-title = ↩️ Возвращаем { $amount }
 refund-under-way-body = Деньги вернутся туда, откуда вы платили. Банку может понадобиться несколько дней.
 refund-done-title = ✅ Возвращено { $amount }

@@ -138,9 +138,11 @@ payment-checking-title = 👀 Поповнення на { $amount } переві
 payment-checking-body = Оплата не збіглася з тим, що ми чекали. Нічого робити не треба, я напишу, щойно все з’ясується.
 payment-checked-title = ✅ Поповнення на { $amount } перевірено
 payment-checked-body = Скільки грошей на балансі зараз, покаже /balance.
+payment-refused-title = ❌ Поповнення на { $amount } не зараховано
+payment-refused-body = Людина перевірила оплату: вона не збіглася з тим, що ми чекали. Якщо гроші ваші, напишіть у підтримку.
 payment-number = Поповнення № { $number }
 
-refund-of = Баланс було поповнено на { $amount }.
+refund-of = Ви сплатили { $amount }.
 refund-under-way-title = ↩️ Повертаємо { $amount }
 refund-under-way-body = Гроші повернуться туди, звідки ви платили. Банку може знадобитися кілька днів.
 refund-done-title = ✅ Повернено { $amount }

@@ -123,6 +123,8 @@ pub fn render_payment(id: PaymentId, payment: &Payment, language: Language) -> O
         lines.extend(also.map(|amount| said(key!("refund-done-before"), amount)));
         return Some(message(language, &title, &lines, number));
     }
+    // What two people agreed on is what the last of them was proposed.
+    let credited = payment.proposed.as_ref().map(|(credited, _)| *credited);
     let (title, body) = match payment.state {
         // Some moments later there is an address to pay at, or a reason why there will be none.
         PaymentState::New | PaymentState::Intended | PaymentState::Sending => return None,
@@ -134,11 +136,16 @@ pub fn render_payment(id: PaymentId, payment: &Payment, language: Language) -> O
             key!("payment-checking-title"),
             key!("payment-checking-body"),
         ),
-        // The payment does not know what the person decided; the balance does.
-        PaymentState::Resolved => (key!("payment-checked-title"), key!("payment-checked-body")),
+        PaymentState::Resolved => match credited {
+            Some(Some(_)) => (key!("payment-paid-title"), key!("payment-paid-body")),
+            Some(None) => (key!("payment-refused-title"), key!("payment-refused-body")),
+            // Decided when nobody kept the decision here; the balance knows.
+            None => (key!("payment-checked-title"), key!("payment-checked-body")),
+        },
     };
-    let amount = match payment.state {
-        PaymentState::Succeeded => payment.paid.unwrap_or(asked),
+    let amount = match (payment.state, credited) {
+        (PaymentState::Succeeded, _) => payment.paid.unwrap_or(asked),
+        (PaymentState::Resolved, Some(Some(credited))) => credited,
         _ => asked,
     };
     Some(message(

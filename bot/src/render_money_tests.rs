@@ -314,6 +314,9 @@ fn no_two_states_are_said_with_the_same_words_in_any_language() {
         ] {
             add(of_payment(&payment(state), language));
         }
+        let mut refused = payment(PaymentState::Resolved);
+        refused.proposed = Some((None, "staff".to_owned()));
+        add(of_payment(&refused, language));
         for state in [
             RefundState::Intended,
             RefundState::Succeeded,

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use kvit_adapters::sandbox::telegram::ChatMessage;
 use kvit_bot::Notices;
 use kvit_commands::app::{PaymentRequest, PayoutRequest, PayoutRoute, reward_payout_id};
+use kvit_commands::context::Context;
 use kvit_commands::ports::time::{Clock as _, System};
 use kvit_domain::ids::{PaymentId, PayoutId, RefundId, UserId};
 use kvit_domain::ledger::ProviderName;
@@ -404,15 +405,28 @@ async fn a_top_up_that_does_not_fit_says_that_a_person_is_checking_until_the_che
     world.observe_as(payment, other).await;
     tell(&world, &notices).await;
     let checking = world.heard(olya, "перевіряє людина").await;
-    world
-        .app
-        .resolve_quarantine(payment, true, "seen".into(), &context("resolve"))
-        .await
-        .unwrap();
-    tell(&world, &notices).await;
-    let checked = world.heard(olya, "перевірено").await;
-    assert_eq!(checked.message_id, checking.message_id);
-    assert!(checked.text().contains("/balance"), "{}", checked.text());
+    // What one person says is not decided yet.
+    let decide = async |who: &str, credit: bool| {
+        let context = Context::new(who, format!("{who}:{credit}"), "test");
+        world
+            .app
+            .resolve_quarantine(payment, credit, "seen".into(), &context)
+            .await
+            .unwrap();
+        tell(&world, &notices).await;
+    };
+    decide("staff:anna", true).await;
+    world.nothing_turns_back(&notices, olya).await;
+    assert!(said_last(&world, olya).await.contains("перевіряє людина"));
+    decide("staff:borys", true).await;
+    let credited = world.heard(olya, "Баланс поповнено на 99,00\u{a0}₽").await;
+    assert_eq!(credited.message_id, checking.message_id);
+    world.nothing_turns_back(&notices, olya).await;
+}
+
+async fn said_last(world: &World, person: i64) -> String {
+    let said = world.said(person).await;
+    said.last().unwrap().text().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
