@@ -5,9 +5,10 @@
 //! same way as every other answer. While the provider or the log is away the notification simply waits. A settlement cannot
 //! be asked about: it is compared with our books, and counts only as far as they say the same.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kvit_domain::ids::PayoutId;
 use kvit_domain::ledger::ProviderName;
 use kvit_domain::notification::{Notification, NotificationCommand, stream_of};
@@ -23,6 +24,17 @@ use crate::ports::notifications::{InboxFault, NotificationInbox, PendingNotifica
 use crate::ports::operations::Operations;
 use crate::ports::payment::{Notice, NoticeReader, NoticeTopic, SettlementDocument};
 
+/// Tries of a notification before it has to wait.
+const TRIES_AT_ONCE: u32 = 5;
+/// First pause of a notification that could not be followed up.
+const REST_MIN: TimeDelta = TimeDelta::milliseconds(500);
+/// Longest pause.
+const REST_MAX: TimeDelta = TimeDelta::minutes(5);
+/// Most notifications whose pauses are remembered.
+const RESTING_MAX: usize = 10_000;
+
+type Resting = HashMap<String, (DateTime<Utc>, u32)>;
+
 /// Follows up the notifications of one provider.
 pub struct Following {
     app: App,
@@ -32,6 +44,8 @@ pub struct Following {
     payments: Option<Arc<PaymentWorker>>,
     payouts: Option<Arc<PayoutWorker>>,
     settling: Settling,
+    /// What could not be followed up, until when it rests, and how often it was tried.
+    resting: Mutex<Resting>,
 }
 
 /// What asking about a notice has proved.
@@ -66,6 +80,7 @@ impl Following {
             operations,
             payments,
             payouts,
+            resting: Mutex::default(),
         }
     }
 
@@ -78,8 +93,30 @@ impl Following {
         let waiting = self.inbox.pending(provider.code(), limit).await?;
         let mut settled = 0;
         for notification in waiting {
-            match self.settle(provider, &notification).await {
+            if self.rests(&notification.digest) {
+                continue;
+            }
+            let followed = match self.settle(provider, &notification).await {
+                // It will never be followed: kept, set aside, and out of the way of the others.
+                Err(HandlerFault::Poison { reason }) => {
+                    tracing::error!(
+                        reason,
+                        provider = provider.code(),
+                        "a notification cannot be followed up"
+                    );
+                    let notice = Notice {
+                        event: "unusable".to_owned(),
+                        topic: NoticeTopic::Other,
+                    };
+                    let verdict = Some(Verdict::Quarantined("it cannot be followed up"));
+                    self.record(provider, &notice, &notification.digest, verdict)
+                        .await
+                }
+                followed => followed,
+            };
+            match followed {
                 Ok(()) => {
+                    self.resting().remove(&notification.digest);
                     self.inbox
                         .follow_up(
                             provider.code(),
@@ -94,10 +131,43 @@ impl Following {
                     metrics::counter!("kvit_notifications_waiting_total", "provider" => provider.code())
                         .increment(1);
                     tracing::warn!(%fault, provider = provider.code(), "a notification waits for its verification");
+                    self.let_rest(&notification.digest);
                 }
             }
         }
         Ok(settled)
+    }
+
+    /// Whether a notification that could not be followed up waits a little longer.
+    fn rests(&self, digest: &str) -> bool {
+        let now = self.app.clock().now();
+        self.resting()
+            .get(digest)
+            .is_some_and(|(until, _)| now < *until)
+    }
+
+    /// Lets a notification rest after some tries, each time for twice as long: a provider that is away is not asked about each of them twice a
+    /// second. Forgotten with the process, which costs one question more.
+    fn let_rest(&self, digest: &str) {
+        let now = self.app.clock().now();
+        let mut resting = self.resting();
+        if resting.len() >= RESTING_MAX {
+            resting.clear();
+        }
+        let tries = resting
+            .get(digest)
+            .map_or(1, |(_, tries)| tries.saturating_add(1));
+        let factor = 2_i32.saturating_pow(tries.saturating_sub(TRIES_AT_ONCE).min(16));
+        let pause = if tries <= TRIES_AT_ONCE {
+            TimeDelta::zero()
+        } else {
+            (REST_MIN * factor).min(REST_MAX)
+        };
+        resting.insert(digest.to_owned(), (now + pause, tries));
+    }
+
+    fn resting(&self) -> MutexGuard<'_, Resting> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn settle(
