@@ -153,7 +153,7 @@ impl App {
     ///
     /// # Errors
     /// `already_exists` when the provider's object belongs to another operation; `invalid_state` when it is not this
-    /// payment's object.
+    /// payment's object. Neither says anything about this payment.
     pub async fn observe_payment(
         &self,
         payment_id: PaymentId,
@@ -162,6 +162,16 @@ impl App {
     ) -> Result<Done, CommandError> {
         let payment = self.payment(payment_id).await?;
         let terms = terms_of(&payment)?.clone();
+        if let Some(other) = &snapshot.operation_id
+            && *other != payment_id.to_string()
+        {
+            // An answer that went astray says nothing about this payment, good or bad.
+            return Err(Rejection::new(
+                "invalid_state",
+                "the provider's object carries another operation's id",
+            )
+            .into());
+        }
         let now = self.clock().now();
         let object = provider_object_id(terms.provider, "payment", &snapshot.provider_id);
         let (id, wallet, journal) = (
@@ -189,15 +199,19 @@ impl App {
                 if unit.run::<Payment>(&id, &command)? == 0 {
                     return Ok(());
                 }
-                unit.run::<ProviderObject>(
-                    &object,
-                    &ProviderObjectCommand::Claim {
-                        provider: terms.provider,
-                        object_id: snapshot.provider_id.clone(),
-                        operation: format!("payment:{payment_id}"),
-                    },
-                )?;
-                for event in decided(&before, &command)? {
+                let events = decided(&before, &command)?;
+                // What does not fit and moves no money may be somebody else's, who must still be able to claim it.
+                if !events.iter().all(is_set_aside_unpaid) {
+                    unit.run::<ProviderObject>(
+                        &object,
+                        &ProviderObjectCommand::Claim {
+                            provider: terms.provider,
+                            object_id: snapshot.provider_id.clone(),
+                            operation: format!("payment:{payment_id}"),
+                        },
+                    )?;
+                }
+                for event in events {
                     match event {
                         PaymentEvent::PaymentSucceeded { amount, fee, .. } => {
                             let transaction = self.top_up(payment_id, &terms, amount, fee);
@@ -338,6 +352,13 @@ impl App {
         self.user(user_id).await?.may_act()?;
         Ok(())
     }
+}
+
+fn is_set_aside_unpaid(event: &PaymentEvent) -> bool {
+    matches!(
+        event,
+        PaymentEvent::PaymentQuarantined { received: None, .. }
+    )
 }
 
 /// The transaction that credits what was set aside.

@@ -114,7 +114,11 @@ impl PaymentWorker {
         self.app
             .observe_payment(id, &snapshot, context)
             .await
-            .map_err(to_fault)?;
+            .map_err(|fault| match fault {
+                // An answer that went astray.
+                CommandError::Rejected(refusal) => HandlerFault::transient(refusal.code),
+                fault => to_fault(fault),
+            })?;
         Ok(Some(self.app.payment(id).await.map_err(to_fault)?.state))
     }
 
@@ -128,11 +132,20 @@ impl PaymentWorker {
         context: &Context,
     ) -> Result<(), HandlerFault> {
         let payment = self.app.payment(id).await.map_err(to_fault)?;
-        let Some(provider_id) = &payment.provider_id else {
-            return Ok(());
-        };
         let away = |fault: PaymentFault| HandlerFault::transient(fault.to_string());
-        let refunds = self.provider.refunds_of(provider_id).await.map_err(away)?;
+        let provider_id = match (&payment.provider_id, &payment.terms) {
+            (Some(provider_id), _) => provider_id.clone(),
+            // Set aside before anybody took down what the provider calls it.
+            (None, Some(terms)) if payment.state.is_final() => {
+                let since = asked_since(&payment, terms);
+                match self.provider.find(id, since).await.map_err(away)? {
+                    Some(found) => found.provider_id,
+                    None => return Ok(()),
+                }
+            }
+            _ => return Ok(()),
+        };
+        let refunds = self.provider.refunds_of(&provider_id).await.map_err(away)?;
         if payment.paid.is_none() && !refunds.is_empty() {
             // Money went back of what we do not know to be paid yet: the payment comes first.
             self.ask_now(id, context).await?;
@@ -534,6 +547,12 @@ impl PaymentWorker {
                     ) =>
                 {
                     return Ok(Handled::Later(self.options.ask_pause_min));
+                }
+                // An answer about somebody else's object: the right one is asked for again.
+                Err(CommandError::Rejected(rejection)) if rejection.code == "already_exists" => {
+                    metrics::counter!("kvit_payments_astray_total").increment(1);
+                    tracing::error!(payment.id = %id, "the provider answered about another operation's object");
+                    return Ok(Handled::Later(self.ask_pause(age)));
                 }
                 Err(fault) => return Err(to_fault(fault)),
             }
