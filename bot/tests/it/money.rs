@@ -89,7 +89,7 @@ impl World {
     }
 
     async fn step(&self, payout: PayoutId, command: PayoutCommand) {
-        let key = format!("step:{}", Uuid::new_v4());
+        let key = format!("step:{}", self.events().await.len());
         self.app
             .executor()
             .execute::<Payout>(&payout.to_string(), command, &context(&key))
