@@ -87,7 +87,7 @@ pub(super) struct Node {
 
 impl Node {
     fn open(start: &BytesStart<'_>) -> Result<Self, XmlError> {
-        let name = utf8(start.name().as_ref())?;
+        let name = xml_name(start.name().as_ref())?;
         let mut attributes = Vec::new();
         for attribute in start.attributes() {
             // The reader compares each attribute with all before it, so many of them would cost their square.
@@ -100,7 +100,7 @@ impl Node {
             if value.contains(['&', '<']) {
                 return Err(XmlError::Forbidden);
             }
-            attributes.push((utf8(attribute.key.as_ref())?, value));
+            attributes.push((xml_name(attribute.key.as_ref())?, value));
         }
         Ok(Self {
             name,
@@ -145,6 +145,17 @@ impl Node {
             None => Ok(None),
         }
     }
+}
+
+/// The name of an element or an attribute. The reader takes whatever stands there, also a lost quote or the beginning of another
+/// element.
+fn xml_name(bytes: &[u8]) -> Result<String, XmlError> {
+    let name = utf8(bytes)?;
+    let inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+    if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') || !name.chars().all(inside) {
+        return Err(XmlError::NotWellFormed);
+    }
+    Ok(name)
 }
 
 /// A text that may become a name in events, columns and logs.

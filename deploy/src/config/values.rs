@@ -301,6 +301,15 @@ fn show_url(raw: &str) -> String {
     let Ok(mut url) = Url::parse(raw) else {
         return MASK.to_owned();
     };
+    // Mistyped (a slash left out, or one in a password), the login is read as something else, and would be shown.
+    let behind_the_host = [Some(url.path()), url.query(), url.fragment()];
+    if behind_the_host
+        .into_iter()
+        .flatten()
+        .any(|part| part.contains('@'))
+    {
+        return MASK.to_owned();
+    }
     if url.password().is_some() {
         let _no_host = url.set_password(Some(MASK));
     } else if !url.username().is_empty() && !url.scheme().starts_with("postgres") {
@@ -358,6 +367,8 @@ mod tests {
             ),
             ("nats://hunter2@bus:4222", "nats://***@bus:4222"),
             ("hunter2", "***"),
+            ("postgres:kvit:hunter2@db/kvit", "***"),
+            ("postgres://kvit:5/hunter2@db/kvit", "***"),
         ] {
             assert_eq!(show_url(raw), expected);
         }

@@ -1,6 +1,6 @@
 //! Settings as an operator may have mistyped them.
 
-use kvit::config::settings::SETTINGS;
+use kvit::config::settings::{Kind, SETTINGS};
 use kvit::config::{Config, Purpose, Sources, show};
 
 /// Long enough not to stand in the table's own words by chance.
@@ -8,7 +8,7 @@ const SECRET: &str = "hunter2-Zq8Xw4Vt";
 
 /// Whatever is given: all faults are told at once, in one line each, and no secret is in any of them.
 ///
-/// Lines of `<number of the setting>=<value>`; a secret one has a known text at its end.
+/// Lines of a byte for the setting and its value; a secret one has a known text at its end, and an address a known password.
 pub fn holds(data: &[u8]) {
     let mut sources = Sources::default();
     for line in data.split(|byte| *byte == b'\n').take(60) {
@@ -17,7 +17,9 @@ pub fn holds(data: &[u8]) {
         };
         let setting = &SETTINGS[usize::from(*number) % SETTINGS.len()];
         let mut value = String::from_utf8_lossy(value).into_owned();
-        if setting.secret {
+        if matches!(setting.kind, Kind::Url { .. }) {
+            value = address(&value);
+        } else if setting.secret {
             value.push_str(SECRET);
         }
         sources.environment.insert(setting.name.to_owned(), value);
@@ -35,4 +37,10 @@ pub fn holds(data: &[u8]) {
             }
         }
     }
+}
+
+/// An address with a login, its beginning and its end as given, `|` between them.
+fn address(given: &str) -> String {
+    let (start, end) = given.split_once('|').unwrap_or((given, "@host/"));
+    format!("{start}:{SECRET}@{end}")
 }

