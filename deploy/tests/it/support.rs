@@ -52,7 +52,7 @@ impl Up {
     pub fn start_platform(command: &mut Command) -> Self {
         Self::start_until(
             command.args(["up", "--sandbox"]),
-            "simulated Telegram and Portmone",
+            "simulated Telegram, Portmone and YooKassa",
         )
     }
 
