@@ -13,7 +13,7 @@ use crate::event::Hash;
 use crate::follow::CheckpointFile;
 use crate::key::PublicKey;
 use crate::lines::{Lines, Stop};
-use crate::report::{Finding, Findings, Kind, Report};
+use crate::report::{Finding, Findings, Kind, Report, name};
 
 const MANIFEST: &str = "manifest.json";
 pub(crate) const EVENTS: &str = "events.jsonl";
@@ -343,6 +343,7 @@ impl<'a> Check<'a> {
             .into_iter()
             .filter(|((account, _), _)| account == ALL)
             .map(|((_, currency), sums)| {
+                let currency = name(&currency);
                 (currency, sums.debits.to_string(), sums.credits.to_string())
             })
             .collect();
@@ -368,6 +369,11 @@ impl<'a> Check<'a> {
             return;
         };
         let mut wrong = Vec::new();
+        let mut names: Vec<&str> = manifest.files.iter().map(|file| &*file.name).collect();
+        names.sort_unstable();
+        if names != [CHECKPOINTS, EVENTS] {
+            wrong.push("it does not name the two other files, each of them once".to_owned());
+        }
         if !self.cut_off {
             if manifest.events != self.events {
                 wrong.push(format!(

@@ -118,6 +118,11 @@ fn printable(c: char) -> char {
     if c.is_control() { '\u{fffd}' } else { c }
 }
 
+/// A short name out of a bundle, such as an id or a currency. What is longer is none and would only fill the screen.
+pub(crate) fn name(text: &str) -> String {
+    text.chars().map(printable).take(36).collect()
+}
+
 impl Finding {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self {
@@ -140,8 +145,7 @@ impl Finding {
     }
 
     pub(crate) fn event(mut self, id: &str) -> Self {
-        // An id is a uuid; what is longer is none and would only fill the screen.
-        self.event_id = Some(id.chars().map(printable).take(36).collect());
+        self.event_id = Some(name(id));
         self
     }
 

@@ -29,6 +29,7 @@ pub fn holds(data: &[u8]) {
     if how & 4 == 0 {
         files.fit_manifest();
     }
+    let fitting = files.manifest.clone();
     if how & 8 == 8 {
         edits::splice(&mut files.manifest, &mut input);
     }
@@ -52,6 +53,10 @@ pub fn holds(data: &[u8]) {
         !shown.chars().any(|c| c.is_control() && c != '\n'),
         "{shown:?}"
     );
+    if code == 0 {
+        let said = |text: &[u8]| edits::manifest(text).expect("a good manifest can be read");
+        assert_eq!(said(&files.manifest), said(&fitting), "{report}");
+    }
     // Whoever has the key can sign another history; that is not a forgery.
     if code == 0 && how & 2 == 0 {
         let unsealed = how & 16 == 16;

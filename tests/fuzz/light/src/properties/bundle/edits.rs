@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// Most edits of one input.
-const EDITS_MAX: usize = 12;
+const EDITS_MAX: u8 = 12;
 const FIELDS: [&str; 11] = [
     "position",
     "event_id",
@@ -60,9 +60,9 @@ pub struct Files {
     pub checkpoints: Vec<Vec<u8>>,
 }
 
-/// Does what the input asks for to events and checkpoints.
+/// Does what the input asks for to events and checkpoints: a number of edits, then each of them.
 pub fn forge(files: &mut Files, input: &mut Cursor<'_>) {
-    for _ in 0..EDITS_MAX {
+    for _ in 0..input.byte() % (EDITS_MAX + 1) {
         if input.0.is_empty() {
             return;
         }
@@ -221,6 +221,18 @@ impl Files {
         };
         self.checkpoints.iter().filter_map(read).collect()
     }
+}
+
+/// What a manifest says; in which order it names files and keys says nothing.
+pub fn manifest(text: &[u8]) -> Option<Value> {
+    let mut manifest: Value = serde_json::from_slice(text).ok()?;
+    for list in ["files", "public_keys"] {
+        if let Some(items) = manifest[list].as_array_mut() {
+            items.sort_by_key(Value::to_string);
+            items.dedup();
+        }
+    }
+    Some(manifest)
 }
 
 fn read(line: &[u8]) -> Option<Value> {
