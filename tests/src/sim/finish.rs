@@ -1,7 +1,6 @@
 //! The end: no more faults, everything comes to rest, people decide what is left to decide, and the books are compared with
 //! the providers' own to the last minor unit.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +8,6 @@ use kvit_domain::ledger::{Account, ProviderName};
 use kvit_domain::money::Currency;
 use tokio::time::Instant;
 
-use super::known::OPEN;
-use super::model::Model;
 use super::model_payments::PaymentStage;
 use super::model_payouts::PayoutStage;
 use super::staff;
@@ -50,9 +47,6 @@ pub async fn settle(world: &Arc<World>) {
 
 /// A payout that only its worker can move on must have a message on the bus.
 fn forgotten(world: &World) {
-    if OPEN.unknown_is_forgotten_while_stopped {
-        return;
-    }
     let open = world.bus.open();
     let model = world.model();
     let lost = model.payouts.iter().find(|(id, payout)| {
@@ -118,19 +112,11 @@ fn undecided(world: &World) -> Vec<String> {
 
 /// Compares the books with the providers' own.
 pub async fn compare(world: &Arc<World>) {
+    staff::book_fees(world).await;
     let mut broken = Vec::new();
     for provider in [ProviderName::Yookassa, ProviderName::Portmone] {
         let model = world.model();
         let mut theirs = world.pay_in(provider).balances();
-        if OPEN.set_aside_before_money {
-            for (currency, unseen) in set_aside(world, provider, &model) {
-                *theirs.entry(currency).or_insert(0) -= unseen;
-            }
-        }
-        // What they keep without having said so is not booked yet.
-        for (currency, fee) in untold_fees(world, provider, &model) {
-            *theirs.entry(currency).or_insert(0) += fee;
-        }
         let mut out = world.pay_out(provider).balances();
         for currency in Currency::ALL {
             let ours = model.account(Account::PaymentsClearing(provider), currency);
@@ -196,48 +182,6 @@ pub async fn compare(world: &Arc<World>) {
     if let Some(first) = broken.first() {
         world.fail(format!("{first} ({} differences)", broken.len()));
     }
-}
-
-/// Fees that the provider took and did not tell, or took of what stands in suspense.
-fn untold_fees(world: &World, provider: ProviderName, model: &Model) -> BTreeMap<Currency, i64> {
-    let mut fees = BTreeMap::new();
-    for payment in model.payments.values() {
-        let truth = payment
-            .provider_id
-            .as_ref()
-            .and_then(|id| world.pay_in(provider).payment(id));
-        if let (Some(truth), true) = (
-            truth,
-            payment.paid.is_some() && payment.terms.provider == provider,
-        ) {
-            *fees.entry(truth.asked.currency).or_insert(0) += truth.fee - payment.fee;
-        }
-    }
-    fees
-}
-
-/// What the provider holds of payments that were set aside before anybody had paid.
-fn set_aside(world: &World, provider: ProviderName, model: &Model) -> BTreeMap<Currency, i64> {
-    let mut sums = BTreeMap::new();
-    let books = world.pay_in(provider);
-    for paid in books
-        .payments()
-        .iter()
-        .filter(|paid| paid.test && paid.taken > 0)
-    {
-        let payment = model.payments.get(&paid.operation);
-        let unseen = payment.is_some_and(|payment| {
-            matches!(
-                payment.stage,
-                PaymentStage::Quarantined | PaymentStage::Resolved
-            ) && payment.paid.is_none()
-        });
-        if unseen {
-            let back = books.gone_back(&paid.id);
-            *sums.entry(paid.asked.currency).or_insert(0) += paid.taken - paid.fee - back;
-        }
-    }
-    sums
 }
 
 /// A fresh process must read the same balances out of the log.

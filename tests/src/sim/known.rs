@@ -3,20 +3,15 @@
 
 /// What is tolerated.
 pub struct Known {
-    /// A payout of unknown outcome that would be paid again while its provider is stopped is not asked about any more: its
-    /// event counts as handled. The staff finds it and looks at the provider's books.
-    pub unknown_is_forgotten_while_stopped: bool,
-    /// A payment that is set aside before anybody has paid is not looked at any more when somebody pays after all: the money
-    /// is at the provider and in no account.
-    pub set_aside_before_money: bool,
     /// The repeat of a decision over several streams answers the position of the first stream's event, which can lie before
     /// the end of its append.
     pub repeat_answers_an_earlier_position: bool,
+    /// The repeat of a proposed correction on another day is refused as another body: the day is a part of it.
+    pub repeat_of_a_proposal_on_another_day: bool,
 }
 
 /// The faults that are open.
 pub const OPEN: Known = Known {
-    unknown_is_forgotten_while_stopped: false,
-    set_aside_before_money: true,
     repeat_answers_an_earlier_position: true,
+    repeat_of_a_proposal_on_another_day: true,
 };

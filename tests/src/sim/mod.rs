@@ -147,7 +147,7 @@ async fn live(world: &Arc<World>) {
         let long = match world.schedule.below(12) {
             0 => world
                 .schedule
-                .time(Duration::from_secs(3_600), Duration::from_secs(30 * 3_600)),
+                .time(Duration::from_secs(3_600), Duration::from_secs(40 * 3_600)),
             _ => world
                 .schedule
                 .time(Duration::from_secs(30), Duration::from_secs(1_200)),

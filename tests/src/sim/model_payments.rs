@@ -210,6 +210,14 @@ impl Model {
                 refund.sent = true;
                 refund.since = world.now();
             }
+            PaymentEvent::RefundNotSent { refund_id, .. } => {
+                let refund = payment.refunds.get_mut(&refund_id);
+                let refund = refund.filter(|refund| refund.end.is_none() && refund.sent);
+                refund.ok_or("a refund that was not sent goes back")?.sent = false;
+                if books.goes_back(refund_id) {
+                    return Err("it counts as not sent, and the provider makes it".to_owned());
+                }
+            }
             PaymentEvent::RefundSucceeded {
                 refund_id,
                 provider_refund_id,

@@ -10,6 +10,9 @@ use super::life::Life;
 use super::plan::Kind;
 use super::world::{Moves, World};
 
+/// For how long of an outage calls still arrive.
+const LAST_BYTES: Duration = Duration::from_secs(90);
+
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Away {
@@ -54,12 +57,13 @@ fn fate(world: &World, call: &Call) -> Fate {
     if !world.faults.on() {
         return Fate::Well;
     }
-    if world.is_away() {
+    if let Some(since) = world.away_since() {
         world.faults.count(Kind::Outage);
-        return if world.schedule.permille(700) {
-            Fate::NotSent
-        } else {
-            Fate::LostBefore
+        // At first what is sent still arrives, and only the answers are lost.
+        return match world.schedule.below(10) {
+            0..=5 if since < LAST_BYTES => Fate::LostAfter,
+            7.. => Fate::LostBefore,
+            _ => Fate::NotSent,
         };
     }
     let rate = world.plan.net;

@@ -135,6 +135,15 @@ impl PayIn {
         self.books().payments.values().cloned().collect()
     }
 
+    /// Whether something can still become of an operation's payment.
+    #[must_use]
+    pub fn is_open(&self, operation: PaymentId) -> bool {
+        let books = self.books();
+        books.payments.values().any(|paid| {
+            paid.operation == operation && matches!(paid.status, Status::Pending | Status::Held)
+        })
+    }
+
     /// A refund by the provider's id.
     #[must_use]
     pub fn refund_by_id(&self, id: &str) -> Option<Returned> {
@@ -585,17 +594,6 @@ impl PayIn {
             refund_id: one.refund_id.filter(|_| self.has_keys),
             ..refund_snapshot(one)
         }
-    }
-
-    /// What went back of a payment.
-    #[must_use]
-    pub fn gone_back(&self, payment: &str) -> i64 {
-        let books = self.books();
-        let back = books
-            .refunds
-            .values()
-            .filter(|one| one.payment == payment && one.status == RefundStatus::Succeeded);
-        back.map(|one| one.amount.minor).sum()
     }
 
     /// Whether money went back, or is on its way back, for a refund of ours.

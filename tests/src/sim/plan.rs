@@ -188,10 +188,11 @@ impl Plan {
         let processes = usize::try_from(rng.between(2, 3)).unwrap_or(2);
         let skew_ms = (0..processes)
             .map(|_| {
-                let most = match rng.below(10) {
-                    0..=5 => 0,
-                    6..=8 => 90_000,
-                    _ => 600_000,
+                let most = match rng.below(20) {
+                    0..=11 => 0,
+                    12..=16 => 90_000,
+                    17 | 18 => 600_000,
+                    _ => 24 * 3_600_000,
                 };
                 rng.amount(-most, most)
             })

@@ -86,6 +86,33 @@ impl PayInPort {
     }
 }
 
+impl PayInPort {
+    /// Sometimes the answer speaks of somebody else's payment, with or without its name.
+    fn heard(&self, seen: PaymentSnapshot) -> PaymentSnapshot {
+        let world = &self.world;
+        if !world.faults.on() || !world.schedule.permille(world.plan.wrong) {
+            return seen;
+        }
+        let all = self.books.payments();
+        let Some(other) = world
+            .schedule
+            .pick(&all)
+            .and_then(|one| self.books.get(&one.id))
+        else {
+            return seen;
+        };
+        if other.provider_id == seen.provider_id {
+            return seen;
+        }
+        world.faults.count(Kind::OtherAnswer);
+        let has_name = world.schedule.permille(500);
+        PaymentSnapshot {
+            operation_id: other.operation_id.filter(|_| has_name),
+            ..other
+        }
+    }
+}
+
 /// Up to when a list is complete.
 fn seen_until(world: &World) -> DateTime<Utc> {
     let behind = if world.faults.on() && world.schedule.permille(world.plan.net) {
@@ -126,16 +153,16 @@ impl PaymentProvider for PayInPort {
     async fn create(&self, order: &PaymentOrder) -> Result<PaymentSnapshot, PaymentFault> {
         let under = (order.payment_id.to_string(), order.idempotence_key.clone());
         let order = order.clone();
-        self.tell("create payment", under, move |books, world| {
+        let made = self.tell("create payment", under, move |books, world| {
             books.create(world, &order)
-        })
-        .await
+        });
+        made.await.map(|seen| self.heard(seen))
     }
 
     async fn get(&self, provider_id: &str) -> Result<Option<PaymentSnapshot>, PaymentFault> {
         let id = provider_id.to_owned();
-        self.ask("get payment", move |books, _| books.get(&id))
-            .await
+        let seen = self.ask("get payment", move |books, _| books.get(&id));
+        Ok(seen.await?.map(|seen| self.heard(seen)))
     }
 
     async fn find(

@@ -14,7 +14,6 @@ use kvit_domain::ledger::{Account, ProviderName, Side, TransactionKind};
 use kvit_domain::money::{Currency, Money};
 
 use super::asking::ask;
-use super::known::OPEN;
 use super::model_payments::PaymentStage;
 use super::model_payouts::PayoutStage;
 use super::people::Person;
@@ -22,9 +21,6 @@ use super::world::World;
 
 /// How long after its last change a person decides about a payout: no call can be under way any more.
 const LOOK_AFTER: i64 = 3_600;
-
-/// The same for one whose outcome is unknown and that nobody seems to ask about.
-const UNKNOWN_LOOK_AFTER: i64 = 30 * 3_600;
 
 /// How many hours after its call a person decides about a refund that the provider does not show: its key is forgotten.
 const REFUND_LOOK_AFTER: i64 = 26;
@@ -358,22 +354,19 @@ async fn look(world: &Arc<World>, round: u64) {
             .payouts
             .iter()
             .filter(|(_, payout)| {
-                let age = now - payout.since;
-                match payout.stage {
-                    PayoutStage::InReview => age > TimeDelta::seconds(LOOK_AFTER),
-                    PayoutStage::Unknown => {
-                        OPEN.unknown_is_forgotten_while_stopped
-                            && age > TimeDelta::seconds(UNKNOWN_LOOK_AFTER)
-                    }
-                    _ => false,
-                }
+                payout.stage == PayoutStage::InReview
+                    && now - payout.since > TimeDelta::seconds(LOOK_AFTER)
             })
             .map(|(id, payout)| (*id, payout.provider))
             .collect();
         let payments: Vec<(PaymentId, bool)> = model
             .payments
             .iter()
-            .filter(|(_, payment)| payment.stage == PaymentStage::Quarantined)
+            .filter(|(id, payment)| {
+                // Not while somebody can still pay.
+                payment.stage == PaymentStage::Quarantined
+                    && !world.pay_in(payment.terms.provider).is_open(**id)
+            })
             .map(|(id, payment)| (*id, payment.paid.is_some()))
             .collect();
         (payouts, payments, refunds)
@@ -419,6 +412,38 @@ async fn look(world: &Arc<World>, round: u64) {
                     .await
             })
             .await;
+        }
+    }
+}
+
+/// Books the fees that a provider tells only in its list; twice, which must not matter.
+pub async fn book_fees(world: &Arc<World>) {
+    for books in &world.pay_in {
+        let provider = books.provider;
+        for paid in books
+            .payments()
+            .iter()
+            .filter(|paid| paid.taken > 0 && paid.test)
+        {
+            let told = {
+                let model = world.model();
+                let payment = model.payments.get(&paid.operation);
+                payment.map_or(0, |payment| payment.fee)
+            };
+            let left = Money::new(paid.fee - told, paid.asked.currency);
+            if !left.is_positive() {
+                continue;
+            }
+            for person in ["api:anna", "api:boris"] {
+                let key = format!("fee:{}:{person}", paid.id);
+                let booked = ask(world, person, &key, |app, context| async move {
+                    app.book_fee(provider, &paid.id, left, &context).await
+                })
+                .await;
+                if let Err(refusal) = booked {
+                    world.fail(format!("{key}: {}", refusal.code));
+                }
+            }
         }
     }
 }

@@ -87,7 +87,7 @@ pub struct World {
     lives: AtomicU64,
     /// Calls that can move money, by operation, from the moment when their bytes leave until they are there.
     calls: Mutex<BTreeMap<Moves, i32>>,
-    away: Mutex<Option<Instant>>,
+    away: Mutex<Option<(Instant, Instant)>>,
     coming: AtomicU64,
     started: Instant,
     /// Wakes the run when something went wrong.
@@ -306,16 +306,17 @@ impl World {
         books.is_pending(operation) || under_way.iter().any(|under| books.would_pay(now, under))
     }
 
-    /// Lets the providers be away until then.
+    /// Lets the providers be away from now until then.
     pub fn away_until(&self, until: Instant) {
-        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), until));
     }
 
-    /// Whether the providers are away.
+    /// For how long the providers have been away, if they are.
     #[must_use]
-    pub fn is_away(&self) -> bool {
+    pub fn away_since(&self) -> Option<Duration> {
         let away = *self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        away.is_some_and(|until| Instant::now() < until)
+        let (since, until) = away?;
+        (Instant::now() < until).then(|| since.elapsed())
     }
 
     /// Who really serves a number: some numbers were ported.
