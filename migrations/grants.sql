@@ -7,6 +7,8 @@ DO $$
 DECLARE
     own text := quote_ident(current_schema());
 BEGIN
+    -- Several processes may run this at once, and changes of one table's rights do not wait for each other by themselves.
+    PERFORM pg_advisory_xact_lock(7018112233);
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'kvit_app') THEN
         RETURN;
     END IF;

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 use url::Url;
 
+use super::config::Secret;
 use super::outcome::{Doubt, NotSent};
 use super::xml::XmlError;
 use crate::http::{self, BodyError, HttpConfig, HttpError};
@@ -38,7 +39,7 @@ pub(super) struct Line {
     patience: Duration,
     recorder: Recorder,
     /// Words of the login, which are not kept.
-    hidden: Vec<String>,
+    hidden: Vec<Secret>,
 }
 
 impl Line {
@@ -59,7 +60,7 @@ impl Line {
 
     /// The same without these words in what is kept for disputes.
     pub(super) fn hiding(mut self, words: &[&str]) -> Self {
-        self.hidden = words.iter().map(|word| (*word).to_owned()).collect();
+        self.hidden = words.iter().map(|word| Secret::new(*word)).collect();
         self
     }
 
@@ -71,7 +72,7 @@ impl Line {
         limit: usize,
     ) -> Result<(u16, Bytes), Lost> {
         let told = self.recorder.is_on().then(|| {
-            let words: Vec<&str> = self.hidden.iter().map(String::as_str).collect();
+            let words: Vec<&str> = self.hidden.iter().map(Secret::expose).collect();
             without(&body, &words)
         });
         let outcome = self.answer(media, body, limit).await;
