@@ -182,6 +182,8 @@ fn payment_options(local: bool) -> PaymentWorkerOptions {
         PaymentWorkerOptions {
             ask_pause_min: Duration::from_millis(500),
             away_pause: Duration::from_secs(2),
+            // As with payouts: more than a call to it can take.
+            call_max: Duration::from_secs(45),
             ..usual
         }
     } else {

@@ -1,7 +1,10 @@
 //! The HTTP API with the first key.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
+use super::PATIENCE;
 use super::platform::Home;
 
 /// A caller of the gateway with all scopes.
@@ -14,7 +17,7 @@ pub struct Api {
 impl Api {
     pub fn new(home: &Home, base: &str) -> Self {
         let http = reqwest::Client::builder()
-            .timeout(std::time::Duration::from_secs(30))
+            .timeout(Duration::from_secs(30))
             .build()
             .unwrap();
         Self {
@@ -81,5 +84,28 @@ impl Api {
         let problem: Value = serde_json::from_str(&text).unwrap();
         let code = problem["code"].as_str().unwrap_or_default().to_owned();
         (status.as_u16(), code, problem)
+    }
+
+    /// A change as a good client makes it: again under the same key until there is an answer that means something. The
+    /// status and the answer.
+    pub async fn persist(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
+        let begun = Instant::now();
+        loop {
+            let request = self.http.post(self.url(path)).bearer_auth(&self.key);
+            let sent = request.header("Idempotency-Key", key).json(body).send();
+            let why = match sent.await {
+                Ok(answer) => {
+                    let status = answer.status().as_u16();
+                    match answer.json().await {
+                        Ok(answer) if status < 500 && status != 429 => return (status, answer),
+                        Ok(answer) => format!("{status} {answer}"),
+                        Err(error) => error.to_string(),
+                    }
+                }
+                Err(error) => error.to_string(),
+            };
+            assert!(begun.elapsed() < PATIENCE, "{path} {key}: {why}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 }

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod books;
 pub mod crowd;
+pub mod farm;
 pub mod platform;
 pub mod till;
 pub mod verdict;

@@ -209,6 +209,11 @@ impl Program {
         }
     }
 
+    /// How it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits for its end.
     pub async fn ended(&mut self) -> ExitStatus {
         loop {
@@ -288,9 +293,7 @@ impl Platform {
 
     /// A child process by what its command line has in it.
     pub fn child(&self, words: &str) -> Option<u32> {
-        children_of(self.program.pid())
-            .into_iter()
-            .find(|pid| command_line(*pid).contains(words))
+        child_of(self.program.pid(), words)
     }
 }
 
@@ -307,6 +310,12 @@ pub fn send(pid: u32, signal: Signal) {
 fn command_line(pid: u32) -> String {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&bytes).replace('\0', " ")
+}
+
+/// A child of a process by what its command line has in it.
+pub fn child_of(pid: u32, words: &str) -> Option<u32> {
+    let mut children = children_of(pid).into_iter();
+    children.find(|child| command_line(*child).contains(words))
 }
 
 /// The processes that a process has started and that still run.

@@ -1,8 +1,8 @@
 //! A platform on which money moves: an integrator's key, providers that notify it, and what the wallets must hold.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use kvit::roles::parts::Parts;
 use kvit_adapters::sandbox::client::SandboxClient;
@@ -38,7 +38,7 @@ pub fn amount(minor: i64, currency: &str) -> Value {
 pub struct Till {
     pub home: Home,
     pub outside: Outside,
-    pub api: Api,
+    pub api: Arc<Api>,
     pub yookassa: YookassaControl,
     pub portmone: PortmoneControl,
     /// `kvit up`; `None` where a test runs the roles itself.
@@ -82,7 +82,7 @@ impl Till {
         };
         portmone.notify(Some(&target)).await.unwrap();
         Self {
-            api: Api::new(&home, gateway),
+            api: Arc::new(Api::new(&home, gateway)),
             parts: home.parts().await,
             home,
             outside,

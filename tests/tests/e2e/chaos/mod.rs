@@ -1,4 +1,8 @@
-//! Machines die while receipts are under way. Nothing may be lost, nothing may happen twice.
+//! Machines die while receipts and money are under way. Nothing may be lost, nothing may happen twice.
+
+mod accounts;
+mod money;
+mod movers;
 
 use std::time::Duration;
 
@@ -13,11 +17,17 @@ use rand::{Rng, SeedableRng};
 
 use crate::support::api::Api;
 use crate::support::crowd::{Photo, Shopper, four, twelve};
-use crate::support::platform::{Home, Outside, Platform, Program, send};
+use crate::support::farm::Farm;
+use crate::support::platform::{Home, Outside, Platform, send};
 use crate::support::{seed, turn, verdict};
 
 /// People do not wait for each other, nor for machines.
-async fn stream(telegram: &SandboxClient, crowd: &[Shopper], photos: &[Photo], seed: u64) {
+pub(crate) async fn stream(
+    telegram: &SandboxClient,
+    crowd: &[Shopper],
+    photos: &[Photo],
+    seed: u64,
+) {
     let mut dice = StdRng::seed_from_u64(seed);
     for photo in photos {
         crowd[photo.shopper].send(telegram, &photo.jpeg).await;
@@ -119,49 +129,6 @@ fn kill_child(platform: &Platform, words: &str) {
     }
 }
 
-/// The platform as a server farm runs it: each role a process of its own, started again by its supervisor when it dies.
-struct Farm {
-    services: Program,
-    roles: Vec<(&'static str, Program)>,
-    env: Vec<(String, String)>,
-}
-
-const ROLES: [&str; 6] = ["relay", "projector", "worker", "ocr", "bot", "gateway"];
-
-impl Farm {
-    async fn start(home: &Home, env: Vec<(String, String)>) -> Self {
-        let mut services = Program::start(home, &["up", "--services-only"], &[]);
-        services.line(" are ready after ").await;
-        let mut migrate = Program::start(home, &["migrate"], &[]);
-        assert!(
-            migrate.ended().await.success(),
-            "{}",
-            migrate.all_said().await
-        );
-        let roles = ROLES.map(|role| (role, Program::start(home, &[role], &env)));
-        Self {
-            services,
-            roles: roles.into(),
-            env,
-        }
-    }
-
-    fn crash(&mut self, home: &Home, dice: &mut StdRng) {
-        let victim = dice.random_range(0..self.roles.len());
-        let (role, program) = &mut self.roles[victim];
-        println!("  kill -9 {role} ({})", program.pid());
-        program.kill();
-        *program = Program::start(home, &[role], &self.env);
-    }
-
-    async fn stop(mut self) {
-        for (role, program) in &mut self.roles {
-            assert!(program.stop().await.success(), "{role}: {}", program.said());
-        }
-        assert!(self.services.stop().await.success());
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roles_in_processes_of_their_own_are_killed_at_random_and_together_do_the_work_once() {
     let _turn = turn().await;
@@ -180,14 +147,8 @@ async fn roles_in_processes_of_their_own_are_killed_at_random_and_together_do_th
     };
     tokio::join!(stream(outside.client(), &crowd, &photos, seed), breaking);
     verdict::all_is_well(&home.parts().await, outside.client(), &crowd, &photos).await;
-    let gateway = farm
-        .roles
-        .iter_mut()
-        .find(|(role, _)| *role == "gateway")
-        .unwrap();
-    let line = gateway.1.line("listens on http://").await;
-    let base = line.split_once("listens on ").unwrap().1;
-    let trial = Api::new(&home, base).read("/v1/trial-balance").await;
+    let base = farm.gateway().await;
+    let trial = Api::new(&home, &base).read("/v1/trial-balance").await;
     assert_eq!(trial["balanced"], true, "{trial}");
     farm.stop().await;
     assert_eq!(home.panics(), Vec::<String>::new());
