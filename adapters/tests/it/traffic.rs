@@ -64,10 +64,11 @@ async fn an_exchange_rests_sealed_and_is_found_by_what_it_was_about() {
         .fetch_all(&db.pool)
         .await
         .unwrap();
-    assert!(
-        rows.iter()
-            .all(|body| !body.windows(PHONE.len()).any(|part| part == PHONE.as_bytes()))
-    );
+    assert!(rows.iter().all(|body| {
+        !body
+            .windows(PHONE.len())
+            .any(|part| part == PHONE.as_bytes())
+    }));
 
     let kept = now() + traffic::KEPT - TimeDelta::seconds(1);
     assert_eq!(traffic::sweep(&db.pool, kept).await, Ok(0));

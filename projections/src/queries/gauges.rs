@@ -269,7 +269,11 @@ async fn of_money(view: &mut View, gauges: &mut Gauges) -> Result<(), Fault> {
                    FROM {schema}.breaks WHERE state = 'open') b",
         schema = view.schema(3)
     );
-    if let Some(row) = view.fetch(&sql, arguments![REFUND_STUCK_SECONDS]).await?.first() {
+    if let Some(row) = view
+        .fetch(&sql, arguments![REFUND_STUCK_SECONDS])
+        .await?
+        .first()
+    {
         let mut places = [
             &mut gauges.payment_open_oldest_seconds,
             &mut gauges.payments_overdue,

@@ -17,8 +17,11 @@ pub mod yookassa_notice;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+/// A target: its name, and what must hold for any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every target with its name, which is that of its folder in the corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 13] = [
+pub const TARGETS: [Target; 13] = [
     ("yookassa_notice", yookassa_notice::holds),
     ("yookassa_answer", yookassa_answer::holds),
     ("portmone_amount", portmone_amount::holds),

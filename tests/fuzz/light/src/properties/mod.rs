@@ -9,8 +9,11 @@ pub mod phone;
 pub mod public_key;
 pub mod receipt_text;
 
+/// A target: its name, and what must hold for any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every target with its name, which is that of its folder in the corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub const TARGETS: [Target; 7] = [
     ("money", money::holds),
     ("phone", phone::holds),
     ("names", names::holds),

@@ -38,7 +38,7 @@ async fn settled(till: &Till, object: &str, event: &str) -> Value {
     until("the notification to be followed up", || async {
         let path = format!("/v1/notifications?object_id={object}");
         let list = till.read(&path).await;
-        let mut all = list["data"].as_array().unwrap().iter();
+        let all = list["data"].as_array().unwrap().iter();
         let mut told = all.filter(|one| one["event"] == event);
         let record = told.next().filter(|one| one["settled_at"].is_string());
         assert_eq!(told.count(), 0, "copies share a record: {list:#}");
