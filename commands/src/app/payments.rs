@@ -66,7 +66,10 @@ impl App {
             .with("provider", request.provider.code())
             .into());
         }
-        self.require_active(request.user_id).await?;
+        // A repeat gets its first answer, whatever has become of the person since.
+        if self.payment(request.payment_id).await?.state == PaymentState::New {
+            self.require_active(request.user_id).await?;
+        }
         let PaymentRequest {
             payment_id,
             user_id,

@@ -62,8 +62,11 @@ impl App {
             quote,
             description,
         } = request;
-        self.require_active(from.user).await?;
-        self.require_active(to.user).await?;
+        // A repeat gets its first answer, whatever has become of the people since.
+        if self.transfer(transfer_id).await?.state == TransferState::New {
+            self.require_active(from.user).await?;
+            self.require_active(to.user).await?;
+        }
         let now = self.clock().now();
         let body = (transfer_id, from, to, amount, &quote, &description);
         let hold_id = HoldId::derived("transfer", &transfer_id.to_string());
