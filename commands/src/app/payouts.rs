@@ -86,22 +86,33 @@ impl App {
             receipt_id,
             ref route,
         } = request;
-        let Routed {
-            provider,
-            method,
-            operator,
-            plain,
-        } = self.routed(user_id, route).await?;
-        let destination = self
-            .parts
-            .vault
-            .seal(
-                user_id.0,
-                &stream(payout_id),
-                "destination",
-                plain.as_bytes(),
-            )
-            .await?;
+        // A repeat of a payout to the person's own number is the same payout, whatever number they have now.
+        let known = match route {
+            PayoutRoute::Phone { .. } => self.payout(payout_id).await?.terms,
+            _ => None,
+        };
+        let (provider, method, operator, destination) = match known {
+            Some(terms) => (
+                terms.provider,
+                terms.method,
+                terms.operator,
+                terms.destination,
+            ),
+            None => {
+                let routed = self.routed(user_id, route).await?;
+                let destination = self
+                    .parts
+                    .vault
+                    .seal(
+                        user_id.0,
+                        &stream(payout_id),
+                        "destination",
+                        routed.plain.as_bytes(),
+                    )
+                    .await?;
+                (routed.provider, routed.method, routed.operator, destination)
+            }
+        };
         let wallet_id = WalletId {
             user: user_id,
             currency: amount.currency,
