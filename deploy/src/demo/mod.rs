@@ -218,10 +218,9 @@ async fn crowd(
         progress.settled(outcome);
     }
     progress.say(format_args!("money in and out"));
-    let scenes = match crowd.first() {
-        Some(shopper) => money::play(&parts, config, sandbox, shopper, run).await?,
-        None => Vec::new(),
-    };
+    // Somebody who sends no photos: people are told about their money, too, and the chats of the others are counted.
+    let dealer = Shopper::join(&client, &parts, run, shoppers).await?;
+    let scenes = money::play(&parts, config, sandbox, &dealer, run).await?;
     watch::nothing_under_way(&parts).await?;
     progress.finish();
     summary::tell(

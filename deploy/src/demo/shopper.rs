@@ -14,11 +14,12 @@ use super::watch::until;
 use crate::roles::parts::Parts;
 
 /// Invented first names with the language of their apps.
-const PEOPLE: [(&str, &str); 4] = [
+const PEOPLE: [(&str, &str); 5] = [
     ("Олена", "uk"),
     ("Тарас", "uk"),
     ("Марина", "ru"),
     ("Peter", "en"),
+    ("Ірина", "uk"),
 ];
 
 /// A person who takes part.
