@@ -158,6 +158,16 @@ fn xml_name(bytes: &[u8]) -> Result<String, XmlError> {
     Ok(name)
 }
 
+/// Words for people: cut rather than refused. `None` when nothing is left.
+pub(super) fn words(text: &str, limit: usize) -> Option<String> {
+    let text: String = text
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(limit)
+        .collect();
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
 /// A text that may become a name in events, columns and logs.
 pub(super) fn one_line(text: &str) -> Result<String, XmlError> {
     if text.chars().any(char::is_control) {
@@ -214,6 +224,12 @@ fn read_tree(text: &str, limits: Limits) -> Result<Node, XmlError> {
                     return Err(XmlError::NotWellFormed);
                 }
                 push_text(&mut open, character.encode_utf8(&mut [0; 4]))?;
+            }
+            // The reader takes anything for one, up to its end.
+            Event::Decl(declaration)
+                if elements > 0 || declaration.iter().any(|byte| b"<>".contains(byte)) =>
+            {
+                return Err(XmlError::NotWellFormed);
             }
             Event::Decl(declaration) => match declaration.encoding() {
                 Some(Ok(name)) if !name.eq_ignore_ascii_case(b"utf-8") => {

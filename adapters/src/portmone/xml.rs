@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 
 use super::amount::Kopecks;
 pub use super::tree::XmlError;
-use super::tree::{self, Limits, Node, one_line};
+use super::tree::{self, Limits, Node, one_line, words};
 
 /// The longest answer that is read, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -79,15 +79,15 @@ fn interpret(root: &Node) -> Result<Answer, XmlError> {
             let error = error.ok_or(XmlError::Shape)?;
             let code = error
                 .attribute("code")
-                .filter(|code| !code.is_empty())
+                .and_then(|code| words(code, 64))
                 .ok_or(XmlError::Shape)?;
-            let words = match root.value("error_description")? {
+            let description = match root.value("error_description")? {
                 Some(description) => Some(description),
                 None => Some(error.text.trim()).filter(|text| !text.is_empty()),
             };
             Ok(Answer::Fail {
-                code: shortened(code, 64),
-                description: words.map(|text| shortened(text, 512)),
+                code,
+                description: description.and_then(|text| words(text, 512)),
             })
         }
         _ => Err(XmlError::Shape),
@@ -125,13 +125,6 @@ fn read_bill(node: &Node) -> Result<WireBill, XmlError> {
             .and_then(|text| NaiveDateTime::parse_from_str(text, "%d.%m.%Y %H:%M:%S").ok()),
         status: node.name("status")?,
     })
-}
-
-fn shortened(text: &str, limit: usize) -> String {
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(limit)
-        .collect()
 }
 
 #[cfg(test)]

@@ -298,7 +298,8 @@ impl App {
     ///
     /// # Errors
     /// `payload_too_large` for more commands; in atomic mode `bulk_refused` with the index and code of the first command
-    /// that was refused, and nothing was done. In independent mode every answer stands in the result.
+    /// that was refused, and nothing was done (a repeat of a remembered refusal names the code only). In independent mode
+    /// every answer stands in the result.
     pub async fn run_bulk(
         &self,
         mode: BulkMode,
@@ -318,14 +319,16 @@ impl App {
         match mode {
             BulkMode::Atomic => {
                 let count = commands.len();
-                let done = self.run_together(&commands, context).await?;
+                let mut refused_at = None;
+                let done = self.run_together(&commands, context, &mut refused_at).await;
+                let done = done.map_err(|fault| at_index(fault, refused_at))?;
                 Ok(vec![Ok(done); count])
             }
             BulkMode::Independent => Ok(stream::iter(commands.into_iter().enumerate())
                 .map(|(index, command)| async move {
                     let context = context.step(&format!("bulk:{index}"));
                     let one = std::slice::from_ref(&command);
-                    self.run_together(one, &context).await.map_err(unwrapped)
+                    self.run_together(one, &context, &mut None).await
                 })
                 .buffered(AT_ONCE)
                 .collect()
@@ -333,10 +336,13 @@ impl App {
         }
     }
 
+    /// One decision. What a wallet refuses is answered as the wallet said it, since that is what it remembers under the key;
+    /// `refused_at` says which command it was.
     async fn run_together(
         &self,
         commands: &[BulkCommand],
         context: &Context,
+        refused_at: &mut Option<usize>,
     ) -> Result<Done, CommandError> {
         let today = self.today();
         let wallets: BTreeSet<String> = commands
@@ -358,9 +364,10 @@ impl App {
         let committed = self
             .transact(streams, context, "bulk", &body, |unit| {
                 for (index, command) in commands.iter().enumerate() {
-                    run_one(unit, command, must_ask, today)
-                        .map_err(|fault| at_index(fault, index))?;
+                    *refused_at = Some(index);
+                    run_one(unit, command, must_ask, today)?;
                 }
+                *refused_at = None;
                 Ok(())
             })
             .await?;
@@ -384,28 +391,17 @@ fn run_one(
     Ok(())
 }
 
-/// Names the command that spoiled a bulk.
-fn at_index(fault: CommandError, index: usize) -> CommandError {
+/// Names the command that spoiled a bulk, where it is known.
+fn at_index(fault: CommandError, index: Option<usize>) -> CommandError {
     match fault {
         CommandError::Rejected(refusal) => {
             let mut all = Rejection::new("bulk_refused", refusal.message.clone());
             all.details = refusal.details;
-            all.with("index", index).with("code", refusal.code).into()
+            if let Some(index) = index {
+                all = all.with("index", index);
+            }
+            all.with("code", refusal.code).into()
         }
         other => other,
     }
-}
-
-/// A command on its own has its own refusal.
-fn unwrapped(fault: CommandError) -> CommandError {
-    let CommandError::Rejected(mut refusal) = fault else {
-        return fault;
-    };
-    if refusal.code == "bulk_refused"
-        && let Some(code) = refusal.details.remove("code")
-    {
-        refusal.details.remove("index");
-        refusal.code = code;
-    }
-    refusal.into()
 }

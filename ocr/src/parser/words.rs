@@ -89,30 +89,34 @@ fn is_cyrillic(c: char) -> bool {
 /// Whether a folded word is this keyword: exact up to four letters, one wrong letter from five, two from nine.
 #[must_use]
 pub fn is_keyword(folded_word: &str, keyword: &str) -> bool {
-    let keyword = folded(keyword);
-    if folded_word == keyword {
+    is_folded_keyword(folded_word, &folded(keyword))
+}
+
+fn is_folded_keyword(word: &str, keyword: &str) -> bool {
+    if word == keyword {
         return true;
     }
-    let forgiven = match keyword.chars().count() {
+    let letters = keyword.chars().count();
+    let forgiven = match letters {
         0..=4 => 0,
         5..=8 => 1,
         _ => 2,
     };
-    let length = folded_word.chars().count();
     forgiven > 0
-        && length.abs_diff(keyword.chars().count()) <= forgiven
-        && strsim::levenshtein(folded_word, &keyword) <= forgiven
+        && word.chars().count().abs_diff(letters) <= forgiven
+        && strsim::levenshtein(word, keyword) <= forgiven
 }
 
 /// Where a phrase begins among folded words.
 #[must_use]
 pub fn find_phrase(folded_words: &[String], phrase: &str) -> Option<usize> {
-    let parts: Vec<&str> = phrase.split(' ').collect();
+    // Once, and not for each of what may be thousands of words.
+    let parts: Vec<String> = phrase.split(' ').map(folded).collect();
     folded_words.windows(parts.len()).position(|window| {
         window
             .iter()
             .zip(&parts)
-            .all(|(word, part)| is_keyword(word, part))
+            .all(|(word, part)| is_folded_keyword(word, part))
     })
 }
 

@@ -156,12 +156,12 @@ async fn live(world: &Arc<World>) {
     }
     for _ in 0..plan.notice / 20 {
         let after = world.schedule.time(Duration::ZERO, plan.span * 2);
-        world.later(after, |world| notices::forge(world));
+        world.later(after, notices::forge);
     }
     // Refunds that somebody makes in the cabinets.
     for _ in 0..plan.cabinet / 20 {
         let after = world.schedule.time(Duration::ZERO, plan.span * 2);
-        world.later(after, |world| finish::cabinet_refund(world));
+        world.later(after, finish::cabinet_refund);
     }
     for wish in wishes {
         if wish.await.is_err() {

@@ -9,11 +9,14 @@ use super::outcome::{Transaction, TransactionStatus};
 use crate::portmone::amount::{AmountError, Kopecks, Movement};
 use crate::portmone::json::{self, Document, JsonError, Object};
 use crate::portmone::outcome::{Doubt, Refusal};
-use crate::portmone::tree::{self, Limits, Node, XmlError};
+use crate::portmone::tree::{self, Limits, Node, XmlError, words};
 
 /// The longest answer that is read, in bytes: a month of transactions for reconciliation.
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 const MAX_TRANSACTIONS: usize = 10_000;
+const CODE_MAX: usize = 64;
+const STATUS_MAX: usize = 32;
+const WORDS_MAX: usize = 512;
 const LIMITS: Limits = Limits {
     bytes: MAX_ANSWER_BYTES,
     depth: 8,
@@ -68,16 +71,18 @@ fn error_code(object: &Object) -> Result<Option<String>, JsonError> {
 }
 
 fn refusal(object: &Object) -> Result<Option<Refusal>, JsonError> {
-    let code = error_code(object)?.filter(|code| code != "0");
-    let words = || object.text(&["errorMessage", "error_message", "error"]);
-    code.map(|code| Ok(refused(&code, words()?.as_deref())))
-        .transpose()
+    let Some(code) = error_code(object)?.filter(|code| code != "0") else {
+        return Ok(None);
+    };
+    let error = object.text(&["errorMessage", "error_message", "error"])?;
+    let code = words(&code, CODE_MAX).ok_or(JsonError::Shape)?;
+    Ok(Some(refused(code, error.as_deref())))
 }
 
-fn refused(code: &str, words: Option<&str>) -> Refusal {
+fn refused(code: String, error: Option<&str>) -> Refusal {
     Refusal {
-        code: shortened(code, 64),
-        description: words.map(|words| shortened(words, 512)),
+        code,
+        description: error.and_then(|error| words(error, WORDS_MAX)),
     }
 }
 
@@ -185,12 +190,14 @@ impl From<AmountError> for Wrong {
 
 impl Fields {
     fn read(self) -> Result<Read, Wrong> {
-        let error_code = self.error_code.ok_or(Wrong::Shape)?;
-        let (Some(bill_id), Some(status)) = (self.bill_id, self.status) else {
+        let error_code = self.error_code.and_then(|code| words(&code, CODE_MAX));
+        let error_code = error_code.ok_or(Wrong::Shape)?;
+        let status = self.status.and_then(|status| words(&status, STATUS_MAX));
+        let (Some(bill_id), Some(status)) = (self.bill_id, status) else {
             return if error_code == "0" {
                 Err(Wrong::Shape)
             } else {
-                Ok(Read::Refused(refused(&error_code, self.error.as_deref())))
+                Ok(Read::Refused(refused(error_code, self.error.as_deref())))
             };
         };
         let order_number = self.order_number.ok_or(Wrong::Shape)?;
@@ -203,7 +210,7 @@ impl Fields {
         {
             return Err(Wrong::Shape);
         }
-        let status = TransactionStatus::from_word(&shortened(&status, 32));
+        let status = TransactionStatus::from_word(&status);
         let movement = Movement::parse(self.amount.as_deref().ok_or(Wrong::Shape)?)?;
         let amount = match movement {
             Movement::Back(_) if status != TransactionStatus::Return => return Err(Wrong::Amount),
@@ -216,9 +223,9 @@ impl Fields {
             status,
             amount,
             paid_at: self.paid_at.as_deref().and_then(moment),
-            error_code: shortened(&error_code, 64),
-            error: self.error.map(|words| shortened(&words, 512)),
-            auth_code: self.auth_code.map(|code| shortened(&code, 64)),
+            error_code,
+            error: self.error.and_then(|error| words(&error, WORDS_MAX)),
+            auth_code: self.auth_code.and_then(|code| words(&code, CODE_MAX)),
         }))
     }
 }
@@ -234,11 +241,4 @@ fn moment(text: &str) -> Option<NaiveDateTime> {
 /// `amount` as the gateway takes it.
 pub(super) fn written(amount: Kopecks) -> String {
     amount.to_string()
-}
-
-fn shortened(text: &str, limit: usize) -> String {
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(limit)
-        .collect()
 }

@@ -107,10 +107,10 @@ fn read_json(body: &[u8]) -> Read<PortmoneNotification> {
     Ok(PortmoneNotification::Payment(PaymentNotice {
         shop_order_number: number("shopOrderNumber", &["shopOrderNumber", "shop_order_number"])?,
         shop_bill_id: number("shopBillId", &["shopBillId", "shop_bill_id", "shopbillId"])?,
-        status: object.text(&["status"])?.map(|text| shortened(&text)),
+        status: object.text(&["status"])?.and_then(|text| words(&text)),
         payee_id: object
             .text(&["payeeId", "payee_id"])?
-            .map(|text| shortened(&text)),
+            .and_then(|text| words(&text)),
         amount,
     }))
 }
@@ -244,15 +244,11 @@ fn is_id(text: &str) -> bool {
 }
 
 fn text(node: &Node, name: &'static str) -> Read<Option<String>> {
-    Ok(node.value(name)?.map(shortened))
+    Ok(node.value(name)?.and_then(words))
 }
 
-/// Words are for people: cut rather than refused.
-fn shortened(text: &str) -> String {
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(MAX_TEXT)
-        .collect()
+fn words(text: &str) -> Option<String> {
+    tree::words(text, MAX_TEXT)
 }
 
 /// Dates, too, are for people and for sorting; one that cannot be read does not spoil the news.

@@ -133,6 +133,8 @@ fn is_id(id: &str) {
 
 fn are_words(words: &[&Option<String>]) {
     for word in words.iter().copied().flatten() {
+        assert_eq!(word.trim(), word);
+        assert!(!word.is_empty());
         // 512 characters of up to four bytes.
         super::is_plain(word, 2_048);
     }
