@@ -8,6 +8,7 @@ use kvit_domain::phone::Phone;
 use kvit_domain::receipt::{Receipt, ReceiptState};
 use kvit_domain::rules::Reason;
 use kvit_domain::user::Language;
+use kvit_projections::queries::payouts::PayoutRow;
 
 use crate::actions::{Action, Button, Drawn};
 use crate::render_money::Wait;
@@ -146,6 +147,16 @@ impl PayoutStanding {
             wait: Wait::of(payout),
         }
     }
+
+    /// The facts of a payout out of the read model, which knows it in this state.
+    #[must_use]
+    pub fn of_row(state: PayoutState, row: &PayoutRow) -> Self {
+        Self {
+            state,
+            attempt: u32::try_from(row.attempt).unwrap_or(1),
+            wait: Wait::of_row(state, row),
+        }
+    }
 }
 
 impl Stage {
@@ -197,7 +208,7 @@ pub fn state_in_words(stage: &Stage, language: Language) -> String {
         Stage::Accepted(_) => key!("state-accepted"),
         Stage::Credited(_) => key!("state-credited"),
         Stage::Sending(_) => key!("state-sending"),
-        Stage::Waiting(..) => key!("state-waiting"),
+        Stage::Waiting(_, wait) => wait.state_key(),
         Stage::Retrying(_) => key!("state-retry"),
         Stage::Paid(_) => key!("state-paid"),
         Stage::Unknown(_) => key!("state-unknown"),

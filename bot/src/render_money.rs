@@ -7,6 +7,7 @@ use kvit_domain::money::Money;
 use kvit_domain::payment::{Payment, PaymentState, Refund, RefundState};
 use kvit_domain::payout::{Payout, PayoutMethod, PayoutState};
 use kvit_domain::user::Language;
+use kvit_projections::queries::payouts::PayoutRow;
 use url::Url;
 
 use crate::actions::{Button, Drawn};
@@ -31,14 +32,33 @@ impl Wait {
     /// Why this payout waits; `None` when it does not.
     #[must_use]
     pub fn of(payout: &Payout) -> Option<Self> {
-        if !matches!(payout.state, PayoutState::Held | PayoutState::Created) {
+        let has_place = payout.budget_day.is_some();
+        Self::at(
+            payout.state,
+            payout.postponed.as_deref()?,
+            has_place,
+            payout.retry_at.is_some(),
+        )
+    }
+
+    /// The same out of the read model, which knows where the payout stands as `state`.
+    #[must_use]
+    pub fn of_row(state: PayoutState, row: &PayoutRow) -> Option<Self> {
+        let has_place = row.budget_day.is_some();
+        let until = row.postponed_until;
+        Self::at(state, row.postponed.as_deref()?, has_place, until.is_some())
+    }
+
+    /// `has_place`: some day's budget is taken; `has_end`: it is known until when it waits.
+    fn at(state: PayoutState, reason: &str, has_place: bool, has_end: bool) -> Option<Self> {
+        if !matches!(state, PayoutState::Held | PayoutState::Created) {
             return None;
         }
-        match (payout.postponed.as_deref()?, payout.retry_at) {
+        match reason {
             // It has got its place meanwhile and goes on.
-            ("daily_budget", _) if payout.budget_day.is_some() => None,
-            ("daily_budget", Some(_)) => Some(Self::Tomorrow),
-            ("daily_budget", None) => Some(Self::Person),
+            "daily_budget" if has_place => None,
+            "daily_budget" if has_end => Some(Self::Tomorrow),
+            "daily_budget" => Some(Self::Person),
             _ => Some(Self::Provider),
         }
     }
@@ -49,6 +69,15 @@ impl Wait {
             Self::Tomorrow => key!("waiting-tomorrow"),
             Self::Provider => key!("waiting-provider"),
             Self::Person => key!("waiting-person"),
+        }
+    }
+
+    /// The same in a few words, for lists.
+    pub(crate) fn state_key(self) -> Key {
+        match self {
+            Self::Tomorrow => key!("state-waiting-tomorrow"),
+            Self::Provider => key!("state-waiting-provider"),
+            Self::Person => key!("state-waiting-person"),
         }
     }
 }

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use kvit_domain::ids::ReceiptId;
 use kvit_domain::money::Money;
-use kvit_domain::payout::PayoutState;
 use kvit_domain::receipt::ReceiptState;
 use kvit_domain::recognition::Recognition;
 use kvit_domain::rejection::Rejection;
 use kvit_projections::Fault;
-use kvit_projections::queries::{projection, receipts, users, wait_for};
+use kvit_projections::queries::{payouts, projection, receipts, users, wait_for};
 use serde::de::DeserializeOwned;
 
 use crate::actions::{Action, Button, Drawn};
@@ -107,7 +106,7 @@ pub(crate) async fn history(turn: &Turn) -> Result<(), Trouble> {
 
 /// Shows the page that the last cursor of the trail leads to, in the message of the slot.
 pub(crate) async fn history_page(turn: &Turn, slot: &str, trail: &[String]) -> Result<(), Trouble> {
-    catch_up(turn, &[projection::RECEIPTS]).await?;
+    catch_up(turn, &[projection::RECEIPTS, projection::PAYOUTS]).await?;
     let filter = receipts::ReceiptFilter {
         user_id: Some(turn.user_id),
         ..Default::default()
@@ -120,9 +119,18 @@ pub(crate) async fn history_page(turn: &Turn, slot: &str, trail: &[String]) -> R
     if page.items.is_empty() && trail.is_empty() {
         lines.push(turn.say(&key!("history-empty"), &[]));
     }
+    let paying: Vec<_> = page.items.iter().filter_map(|row| row.payout_id).collect();
+    let payouts = if paying.is_empty() {
+        Vec::new()
+    } else {
+        payouts::by_ids(&turn.env.pool, &paying).await?.data
+    };
     for row in &page.items {
+        let payout = payouts
+            .iter()
+            .find(|payout| row.payout_id == Some(payout.payout_id));
         lines.push(String::new());
-        lines.extend(history_lines(turn, row));
+        lines.extend(history_lines(turn, row, payout));
     }
     let mut buttons = Vec::new();
     let mut turn_page = |label, trail| {
@@ -153,7 +161,11 @@ pub(crate) async fn history_page(turn: &Turn, slot: &str, trail: &[String]) -> R
         .await
 }
 
-fn history_lines(turn: &Turn, row: &receipts::ReceiptRow) -> Vec<String> {
+fn history_lines(
+    turn: &Turn,
+    row: &receipts::ReceiptRow,
+    payout: Option<&payouts::PayoutRow>,
+) -> Vec<String> {
     let when = row
         .purchased_at
         .map_or_else(|| moment(row.submitted_at, turn.env.config.zone), local);
@@ -165,18 +177,22 @@ fn history_lines(turn: &Turn, row: &receipts::ReceiptRow) -> Vec<String> {
         .reward_minor
         .zip(row.reward_currency)
         .map(|(minor, currency)| Money::new(minor, currency));
+    // The receipts' read model may be ahead of the one of payouts: then it says no more than the state.
+    let read = |row: &payouts::PayoutRow| {
+        let state = named(&row.state)?;
+        Some(PayoutStanding::of_row(state, row))
+    };
+    let known = || {
+        let state = row.payout_state.as_deref().and_then(named)?;
+        Some(PayoutStanding {
+            state,
+            attempt: 1,
+            wait: None,
+        })
+    };
     let stage = Stage::of(&Standing {
         state: named(&row.state).unwrap_or_default(),
-        payout: row
-            .payout_state
-            .as_deref()
-            .and_then(named::<PayoutState>)
-            .map(|state| PayoutStanding {
-                state,
-                // The list knows neither; the receipt's own message does.
-                attempt: 1,
-                wait: None,
-            }),
+        payout: payout.and_then(read).or_else(known),
         reward,
         reasons: &row.reasons.0,
         appealed: row.appealed,

@@ -88,7 +88,27 @@ impl World {
         self.observe(payment, SnapshotStatus::Succeeded).await;
     }
 
-    async fn step(&self, payout: PayoutId, command: PayoutCommand) {
+    /// A receipt with its bonus on the balance; answers the bonus' payout, which has been asked for.
+    pub async fn rewarded(&self, person: i64) -> PayoutId {
+        let (app, receipt) = (&self.app, submitted(self, person).await);
+        let read = recognition("Цитрамон-Дарниця табл. №10");
+        app.record_recognition(receipt, read, &context("read"))
+            .await
+            .unwrap();
+        app.decide_receipt(receipt, &context("decide"))
+            .await
+            .unwrap();
+        app.post_reward(receipt, &context("reward")).await.unwrap();
+        let payout = reward_payout_id(receipt);
+        let reward = app.receipt(receipt).await.unwrap().reward.unwrap();
+        let request = bonus(payout, self.user(person), reward, receipt);
+        app.request_payout(request, &context("payout"))
+            .await
+            .unwrap();
+        payout
+    }
+
+    pub async fn step(&self, payout: PayoutId, command: PayoutCommand) {
         let key = format!("step:{}", self.events().await.len());
         self.app
             .executor()
@@ -136,7 +156,7 @@ fn sbp() -> PayoutRoute {
     }
 }
 
-fn bill(attempt: u32) -> PayoutCommand {
+pub fn bill(attempt: u32) -> PayoutCommand {
     PayoutCommand::RecordCreated {
         attempt,
         bill_id: "b1".into(),
@@ -166,7 +186,7 @@ fn succeeded() -> PayoutCommand {
     }
 }
 
-fn waits(reason: &str, until: Option<DateTime<Utc>>) -> PayoutCommand {
+pub fn waits(reason: &str, until: Option<DateTime<Utc>>) -> PayoutCommand {
     PayoutCommand::Postpone {
         reason: reason.into(),
         until,
@@ -178,22 +198,8 @@ async fn a_bonus_that_waits_says_why_and_goes_on_in_the_same_message() {
     let world = World::new().await;
     campaign(&world).await;
     let olya = world.shopper().await;
-    let (app, notices) = (world.app.clone(), notices(&world));
-    let receipt = submitted(&world, olya).await;
-    let read = recognition("Цитрамон-Дарниця табл. №10");
-    app.record_recognition(receipt, read, &context("read"))
-        .await
-        .unwrap();
-    app.decide_receipt(receipt, &context("decide"))
-        .await
-        .unwrap();
-    app.post_reward(receipt, &context("reward")).await.unwrap();
-    let payout = reward_payout_id(receipt);
-    let reward = app.receipt(receipt).await.unwrap().reward.unwrap();
-    let request = bonus(payout, world.user(olya), reward, receipt);
-    app.request_payout(request, &context("payout"))
-        .await
-        .unwrap();
+    let notices = notices(&world);
+    let payout = world.rewarded(olya).await;
 
     let tomorrow = System.now() + TimeDelta::days(1);
     world

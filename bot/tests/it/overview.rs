@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use kvit_bot::BotConfig;
 use kvit_commands::ports::time::{Clock as _, System};
+use kvit_domain::user::Language;
 use kvit_projections::Projector;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::money::{bill, waits};
+use crate::notices::{campaign, context};
 use crate::support::{World, config, eventually, photo};
 
 /// Runs the projections beside the bot.
@@ -94,6 +98,66 @@ async fn the_history_is_turned_page_by_page_in_one_message() {
         })
     })
     .await;
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_says_why_a_payout_waits_and_not_that_it_is_being_paid() {
+    let world = World::new().await;
+    let stop = project(&world);
+    campaign(&world).await;
+    let olya = world.shopper().await;
+    let payout = world.rewarded(olya).await;
+    let tomorrow = System.now() + TimeDelta::days(1);
+    for (reason, until, said) in [
+        (
+            "daily_budget",
+            Some(tomorrow),
+            [
+                "виплата завтра, бонус на балансі",
+                "выплата завтра, бонус на балансе",
+                "paid out tomorrow, bonus on the balance",
+            ],
+        ),
+        (
+            "daily_budget",
+            None,
+            [
+                "виплату вирішує людина",
+                "выплату решает человек",
+                "a person decides on the payout",
+            ],
+        ),
+        (
+            "breaker",
+            None,
+            [
+                "виплати призупинено",
+                "выплаты приостановлены",
+                "payouts are paused",
+            ],
+        ),
+    ] {
+        world.step(payout, waits(reason, until)).await;
+        let languages = [Language::Uk, Language::Ru, Language::En];
+        for (language, words) in languages.into_iter().zip(said) {
+            let step = format!("language:{words}");
+            world
+                .app
+                .choose_language(world.user(olya), language, &context(&step))
+                .await
+                .unwrap();
+            world.say(olya, "/history").await;
+            let history = world.heard(olya, words).await;
+            for sending in ["виплачується", "выплачивается", "being paid"]
+            {
+                assert!(!history.text().contains(sending), "{}", history.text());
+            }
+        }
+    }
+    world.step(payout, bill(1)).await;
+    world.say(olya, "/history").await;
+    world.heard(olya, "being paid").await;
     stop.cancel();
 }
 

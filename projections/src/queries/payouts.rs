@@ -74,6 +74,19 @@ pub async fn payout(pool: &PgPool, payout_id: PayoutId) -> Result<AsOf<Option<Pa
     Ok(view.as_of(row))
 }
 
+/// Several payouts by their ids, in no order; ids that no payout has are left out. One question for a page of a list.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn by_ids(pool: &PgPool, ids: &[PayoutId]) -> Result<AsOf<Vec<PayoutRow>>, Fault> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+    let mut view = View::open(pool, &[projection::PAYOUTS]).await?;
+    let rows = view
+        .rows("WHERE t.payout_id = ANY($1)", arguments![ids])
+        .await?;
+    Ok(view.as_of(rows))
+}
+
 /// A payout by the provider's id: the bill's, or the provider's own where that is another one.
 ///
 /// # Errors
