@@ -3,11 +3,18 @@
 //! Matching is by our operation's id, which the provider carries, else by the provider's id. What agrees is recorded, what
 //! differs is opened as a break for a person, and nothing is corrected. The only booking that follows is a fee that the
 //! provider tells in its list and that we had not been told before.
+//!
+//! An item that cannot be read keeps nothing else from being compared. It is a break named `<id>:unreadable:<what>`, and
+//! the operation of ours that it speaks of is not missing. A person closes it: a later statement in which the item can be
+//! read agrees about the item, not about why it could not be read.
+//!
+//! Days are days of UTC for every provider. One that keeps another calendar, as Portmone keeps Kyiv's, has its moments
+//! made UTC before they come here, so an operation near midnight lies on one day, whoever tells of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use kvit_domain::money::Money;
 use kvit_domain::reconciliation::{Break, BreakClass, Matched, StatementKind};
 use sha2::{Digest, Sha256};
@@ -16,15 +23,14 @@ use crate::app::{App, Statement};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ports::operations::{Operations, OurItem};
-use crate::ports::statement::{ItemStatus, STATEMENT_ITEMS_MAX, StatementItem, StatementSource};
-
-/// Both clocks name the moment of one operation; it may lie on two sides of midnight.
-const MARGIN_HOURS: i64 = 2;
+use crate::ports::statement::{
+    Flaw, ItemStatus, Listing, STATEMENT_ITEMS_MAX, StatementItem, StatementSource, Unreadable,
+};
 
 /// What a run found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reconciled {
-    /// Items of the provider's list.
+    /// Items of the provider's list on this day, those that cannot be read among them.
     pub items: usize,
     /// Items that agree.
     pub matched: usize,
@@ -86,23 +92,39 @@ impl Reconciling {
             .ok_or_else(|| CommandError::Fatal("the day is beyond the calendar".into()))?
             .and_time(NaiveTime::MIN)
             .and_utc();
-        let margin = TimeDelta::hours(MARGIN_HOURS);
+        // Both clocks name the moment of one operation; it may lie on two sides of midnight.
+        let margin = self.source.apart();
+        let (Some(first), Some(last)) = (
+            from.checked_sub_signed(margin),
+            to.checked_add_signed(margin),
+        ) else {
+            return Err(CommandError::Fatal("the day is beyond the calendar".into()));
+        };
         let theirs = self
             .source
-            .items(kind, from - margin, to + margin)
+            .listing(kind, first, last)
             .await
             .map_err(|fault| CommandError::transient(fault.to_string()))?;
-        if theirs.len() > STATEMENT_ITEMS_MAX {
+        if theirs.items.len().saturating_add(theirs.unreadable.len()) > STATEMENT_ITEMS_MAX {
             return Err(CommandError::Fatal(
                 "the provider's list of one day is larger than can be compared".into(),
             ));
         }
         let ours = self
             .operations
-            .list(provider, kind, from - margin, to + margin)
+            .list(provider, kind, first, last)
             .await
             .map_err(|fault| CommandError::transient(fault.to_string()))?;
+        for one in &theirs.unreadable {
+            tracing::warn!(
+                provider = provider.code(),
+                kind = kind.code(),
+                what = one.flaw.code(),
+                "an item of the provider's list cannot be read"
+            );
+        }
         let mut findings = compare(&theirs, &ours, from, to);
+        let (items, digest) = of_day(&theirs, from, to);
         for (item, fee) in &findings.fees {
             match self.app.book_fee(provider, item, *fee, context).await {
                 Ok(_) => {}
@@ -125,7 +147,7 @@ impl Reconciling {
             }
         }
         let done = Reconciled {
-            items: theirs.len(),
+            items,
             matched: findings.matched.len(),
             breaks: findings.breaks.len(),
             fees: findings.fees.len(),
@@ -134,8 +156,8 @@ impl Reconciling {
             provider,
             kind,
             day,
-            items: u64::try_from(theirs.len()).unwrap_or(u64::MAX),
-            digest: digest(&theirs),
+            items: u64::try_from(items).unwrap_or(u64::MAX),
+            digest,
             matched: findings.matched,
             breaks: findings.breaks,
         };
@@ -147,12 +169,7 @@ impl Reconciling {
 }
 
 /// Compares two lists. Items near midnight are looked up on both sides of it, but each is reported on its own day only.
-fn compare(
-    theirs: &[StatementItem],
-    ours: &[OurItem],
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-) -> Findings {
+fn compare(theirs: &Listing, ours: &[OurItem], from: DateTime<Utc>, to: DateTime<Utc>) -> Findings {
     let by_operation: BTreeMap<&str, &OurItem> = ours
         .iter()
         .map(|item| (item.operation.as_str(), item))
@@ -164,17 +181,16 @@ fn compare(
     let is_today = |at: DateTime<Utc>| from <= at && at < to;
     let mut findings = Findings::default();
     let mut seen = BTreeSet::new();
-    for item in theirs {
-        let own = by_provider_id
-            .get(item.provider_id.as_str())
-            .or_else(|| by_operation.get(item.operation_id.as_deref()?))
-            .copied();
-        if let Some(own) = own
-            && own
-                .provider_id
-                .as_ref()
-                .is_none_or(|id| *id == item.provider_id)
-        {
+    // One of ours that the provider has under another id is not this one, whatever operation it claims.
+    let own_of = |provider_id: &str, operation_id: Option<&str>| {
+        by_provider_id
+            .get(provider_id)
+            .or_else(|| by_operation.get(operation_id?))
+            .copied()
+            .filter(|own| own.provider_id.as_ref().is_none_or(|id| id == provider_id))
+    };
+    for item in &theirs.items {
+        if let Some(own) = own_of(&item.provider_id, item.operation_id.as_deref()) {
             seen.insert(own.operation.as_str());
             if is_today(item.created_at) {
                 pair(item, own, &mut findings);
@@ -183,6 +199,17 @@ fn compare(
             findings
                 .breaks
                 .push(difference(item, None, BreakClass::TheirsOnly));
+        }
+    }
+    for item in &theirs.unreadable {
+        let own = own_of(&item.provider_id, item.operation_id.as_deref());
+        seen.extend(own.map(|own| own.operation.as_str()));
+        // One that has no day of its own is told on that of its operation, and without one on every day that shows it.
+        let at = item.created_at.or(own.map(|own| own.created_at));
+        let may_have_moved = item.status.is_none_or(|status| status == ItemStatus::Done)
+            || own.is_some_and(|own| own.status == ItemStatus::Done);
+        if at.is_none_or(is_today) && may_have_moved {
+            findings.breaks.push(unreadable(item, own));
         }
     }
     for own in ours {
@@ -250,10 +277,28 @@ fn difference(item: &StatementItem, own: Option<&OurItem>, class: BreakClass) ->
     }
 }
 
-/// SHA-256 over the items in order.
-fn digest(items: &[StatementItem]) -> String {
-    let mut digest = Sha256::new();
-    for item in items {
+fn unreadable(item: &Unreadable, own: Option<&OurItem>) -> Break {
+    Break {
+        item: format!("{}:unreadable:{}", item.provider_id, item.flaw.code()),
+        class: match (own, item.flaw) {
+            (None, _) => BreakClass::TheirsOnly,
+            (Some(_), Flaw::Amount | Flaw::Currency) => BreakClass::AmountDiffers,
+            (Some(_), _) => BreakClass::StatusDiffers,
+        },
+        operation: own
+            .map(|own| own.operation.clone())
+            .or_else(|| item.operation_id.clone()),
+        theirs: None,
+        ours: own.map(|own| own.amount),
+    }
+}
+
+/// How many items the day has, and SHA-256 over them in order. What is only near midnight belongs to its own day.
+fn of_day(theirs: &Listing, from: DateTime<Utc>, to: DateTime<Utc>) -> (usize, String) {
+    let (mut count, mut digest) = (0_usize, Sha256::new());
+    let is_today = |at: DateTime<Utc>| from <= at && at < to;
+    for item in theirs.items.iter().filter(|item| is_today(item.created_at)) {
+        count = count.saturating_add(1);
         let line = format!(
             "{}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}{:?}\u{1e}",
             item.provider_id,
@@ -264,7 +309,19 @@ fn digest(items: &[StatementItem]) -> String {
         );
         digest.update(line.as_bytes());
     }
-    hex::encode(digest.finalize())
+    let rest = theirs.unreadable.iter();
+    for item in rest.filter(|item| item.created_at.is_none_or(is_today)) {
+        count = count.saturating_add(1);
+        let line = format!(
+            "{}\u{1f}{}\u{1f}unreadable\u{1f}{}\u{1f}{:?}\u{1e}",
+            item.provider_id,
+            item.operation_id.as_deref().unwrap_or_default(),
+            item.flaw.code(),
+            item.status,
+        );
+        digest.update(line.as_bytes());
+    }
+    (count, hex::encode(digest.finalize()))
 }
 
 #[cfg(test)]
@@ -300,8 +357,48 @@ mod tests {
             created_at: at(12),
         }
     }
+    fn listed(items: &[StatementItem]) -> Listing {
+        Listing {
+            items: items.to_vec(),
+            unreadable: Vec::new(),
+        }
+    }
+    fn flawed(id: &str, flaw: Flaw) -> Unreadable {
+        Unreadable {
+            provider_id: id.to_owned(),
+            operation_id: Some(format!("op-{id}")),
+            flaw,
+            status: Some(ItemStatus::Done),
+            created_at: Some(at(12)),
+        }
+    }
+    /// Names and classes of the breaks of one day, beside an item that agrees.
+    fn beside_an_agreeing_item(
+        one: &Unreadable,
+        own: &[OurItem],
+        day: i64,
+    ) -> Vec<(String, BreakClass)> {
+        let (from, to) = (at(day * 24), at(day * 24 + 24));
+        let (mut fine, mut booked) = (theirs("fine", 100), ours("fine", 100));
+        (fine.created_at, booked.created_at) = (from, from);
+        let listing = Listing {
+            items: vec![fine],
+            unreadable: vec![one.clone()],
+        };
+        let own: Vec<OurItem> = own.iter().cloned().chain([booked]).collect();
+        let found = compare(&listing, &own, from, to);
+        assert_eq!(found.matched.len(), 1, "the rest is compared");
+        found
+            .breaks
+            .into_iter()
+            .map(|found| {
+                assert_eq!(found.theirs, None);
+                (found.item, found.class)
+            })
+            .collect()
+    }
     fn classes(theirs: &[StatementItem], ours: &[OurItem]) -> Vec<BreakClass> {
-        compare(theirs, ours, at(0), at(24))
+        compare(&listed(theirs), ours, at(0), at(24))
             .breaks
             .into_iter()
             .map(|found| found.class)
@@ -320,7 +417,13 @@ mod tests {
         let (mut with_fee, mut booked) = (theirs("a", 100), ours("a", 100));
         with_fee.fee = Some(rub(3));
         assert_eq!(
-            compare(&[with_fee.clone()], &[booked.clone()], at(0), at(24)).fees,
+            compare(
+                &listed(&[with_fee.clone()]),
+                &[booked.clone()],
+                at(0),
+                at(24)
+            )
+            .fees,
             [("a".to_owned(), rub(3))]
         );
         booked.fee = Some(rub(4));
@@ -351,5 +454,62 @@ mod tests {
             classes(&[stranger], &[ours("a", 100)]),
             [BreakClass::TheirsOnly, BreakClass::OursOnly]
         );
+    }
+
+    #[test]
+    fn f61_an_item_that_cannot_be_read_is_a_break_of_its_own_and_the_rest_is_compared() {
+        let named = |what: &str| format!("a:unreadable:{what}");
+        assert_eq!(
+            beside_an_agreeing_item(&flawed("a", Flaw::Currency), &[], 0),
+            [(named("currency"), BreakClass::TheirsOnly)]
+        );
+        // It speaks of an operation of ours, which therefore is not missing.
+        for (flaw, class) in [
+            (Flaw::Amount, BreakClass::AmountDiffers),
+            (Flaw::Test, BreakClass::StatusDiffers),
+        ] {
+            assert_eq!(
+                beside_an_agreeing_item(&flawed("a", flaw), &[ours("a", 100)], 0),
+                [(named(flaw.code()), class)]
+            );
+        }
+    }
+
+    #[test]
+    fn an_unreadable_item_of_which_no_money_moved_is_no_break_unless_our_books_say_that_it_did() {
+        let mut canceled = flawed("a", Flaw::Currency);
+        canceled.status = Some(ItemStatus::Failed);
+        assert_eq!(beside_an_agreeing_item(&canceled, &[], 0), []);
+        let booked = [ours("a", 100)];
+        assert_eq!(beside_an_agreeing_item(&canceled, &booked, 0).len(), 1);
+        let mut unclear = flawed("a", Flaw::Status);
+        unclear.status = None;
+        assert_eq!(beside_an_agreeing_item(&unclear, &[], 0).len(), 1);
+    }
+
+    #[test]
+    fn an_unreadable_item_is_told_on_its_own_day_or_else_on_that_of_its_operation() {
+        let dated = flawed("a", Flaw::Amount);
+        assert_eq!(beside_an_agreeing_item(&dated, &[], 1), []);
+        let mut undated = flawed("a", Flaw::Date);
+        undated.created_at = None;
+        let booked = [ours("a", 100)];
+        assert_eq!(beside_an_agreeing_item(&undated, &booked, 0).len(), 1);
+        assert_eq!(beside_an_agreeing_item(&undated, &booked, 1), []);
+        assert_eq!(beside_an_agreeing_item(&undated, &[], 1).len(), 1);
+    }
+
+    #[test]
+    fn a_day_counts_its_own_items_and_its_digest_changes_with_each_of_them() {
+        let of = |listing: &Listing| of_day(listing, at(0), at(24));
+        let mut yesterday = theirs("b", 100);
+        yesterday.created_at = at(-1);
+        let day = listed(&[theirs("a", 100)]);
+        let mut with_neighbour = listed(&[yesterday, theirs("a", 100)]);
+        assert_eq!(of(&day), of(&with_neighbour));
+        with_neighbour.unreadable.push(flawed("c", Flaw::Test));
+        let (count, digest) = of(&with_neighbour);
+        assert_eq!(count, 2);
+        assert_ne!(digest, of(&day).1);
     }
 }
