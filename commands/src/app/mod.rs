@@ -40,7 +40,7 @@ use crate::ports::vault::Vault;
 pub use adjustments::AdjustmentRequest;
 pub use bulk::{BULK_COMMANDS_MAX, BulkCommand, BulkMode, BulkOutcome};
 pub use jobs::JobRequest;
-pub(crate) use payments::key_is_fresh;
+pub(crate) use payments::{KeyAge, key_age};
 pub use payments::{PaymentRequest, payment_key};
 pub use payout_sending::Gate;
 pub use payouts::{

@@ -1,6 +1,6 @@
 //! Payments in: the intent, what the provider proves, and what it does to the wallet and the books, in one append each.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kvit_domain::claim::{ProviderObject, ProviderObjectCommand, provider_object_id};
 use kvit_domain::ids::{PaymentId, TransactionId, UserId, WalletId};
 use kvit_domain::journal::{Journal, JournalCommand};
@@ -224,8 +224,16 @@ impl App {
                             received: Some(amount),
                             ..
                         } => {
-                            let transaction = self.to_suspense(payment_id, &terms, amount);
+                            let id = TransactionId::derived("payment_suspense", &id);
+                            let transaction = self.to_suspense(id, payment_id, &terms, amount);
                             unit.run::<Journal>(&journal, &JournalCommand::Post { transaction })?;
+                        }
+                        PaymentEvent::PaymentOverpaid { total, excess } => {
+                            let named = format!("{payment_id}:{}", total.minor);
+                            let id = TransactionId::derived("payment_overpaid", &named);
+                            let transaction = self.to_suspense(id, payment_id, &terms, excess);
+                            unit.run::<Journal>(&journal, &JournalCommand::Post { transaction })?;
+                            metrics::counter!("kvit_payments_overpaid_total").increment(1);
                         }
                         _ => {}
                     }
@@ -236,12 +244,12 @@ impl App {
         Ok(Done::from(&committed))
     }
 
-    /// A person's decision about a quarantined payment: what was received is credited to the wallet, or stays in suspense.
-    /// The first one proposes; it is decided when a second one says the same.
+    /// A person's decision about a quarantined payment: what was received and has not gone back since is credited to the wallet,
+    /// or stays in suspense. The first one proposes; it is decided when a second one says the same.
     ///
     /// # Errors
-    /// `invalid_state` unless it is quarantined, and when some of it has gone back; `invalid_command` when `credit` is asked
-    /// for money that never came; `review_reason_required`; `four_eyes_required` when the same person says it twice.
+    /// `invalid_state` unless it is quarantined; `invalid_command` when `credit` is asked for money that never came or is not
+    /// there any more; `review_reason_required`; `four_eyes_required` when the same person says it twice.
     pub async fn resolve_quarantine(
         &self,
         payment_id: PaymentId,
@@ -253,7 +261,7 @@ impl App {
         let terms = terms_of(&payment)?.clone();
         let credited = match (credit, payment.paid) {
             (false, _) => None,
-            (true, Some(amount)) => Some(amount),
+            (true, Some(paid)) => Some(Money::new(payment.suspense_minor, paid.currency)),
             (true, None) => {
                 return Err(Rejection::new(
                     "invalid_command",
@@ -275,13 +283,6 @@ impl App {
         };
         let committed = self
             .transact(streams, context, "resolve_quarantine", &command, |unit| {
-                if credited.is_some() && unit.state::<Payment>(&id)?.refunded_minor() > 0 {
-                    return Err(Rejection::new(
-                        "invalid_state",
-                        "money of it has gone back to the payer since",
-                    )
-                    .into());
-                }
                 unit.run::<Payment>(&id, &command)?;
                 // A proposal moves nothing yet.
                 let is_resolved = unit.state::<Payment>(&id)?.state == PaymentState::Resolved;
@@ -335,12 +336,13 @@ impl App {
 
     fn to_suspense(
         &self,
+        id: TransactionId,
         payment_id: PaymentId,
         terms: &PaymentTerms,
         amount: Money,
     ) -> Transaction {
         Transaction::simple(
-            TransactionId::derived("payment_suspense", &payment_id.to_string()),
+            id,
             TransactionKind::Suspense,
             Account::PaymentsClearing(terms.provider),
             Account::Suspense(terms.provider),
@@ -365,7 +367,7 @@ fn is_set_aside_unpaid(event: &PaymentEvent) -> bool {
 }
 
 /// The transaction that credits what was set aside.
-pub(super) fn resolved_transaction_id(payment_id: PaymentId) -> TransactionId {
+fn resolved_transaction_id(payment_id: PaymentId) -> TransactionId {
     TransactionId::derived("payment_resolved", &payment_id.to_string())
 }
 
@@ -397,16 +399,58 @@ pub(super) fn decided(
     Ok(before.decide(command)?)
 }
 
-/// Whether a key of this age may still be used, with a reserve for clocks that disagree.
-pub(crate) fn key_is_fresh(
+/// How far the clocks of two processes may differ.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
+
+/// How old the idempotence key of a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyAge {
+    /// The provider still knows it, with a reserve: the call may be repeated under it.
+    Fresh,
+    /// The provider may have forgotten it: a repeat could be a second call.
+    Forgotten,
+    /// This process's clock is far behind the one that noted the call, and tells nothing.
+    Unknown,
+}
+
+/// The age of the key of a call that left at `sent_at`.
+pub(crate) fn key_age(
     sent_at: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
     lifetime: std::time::Duration,
-) -> bool {
-    sent_at.is_none_or(|at| {
-        (now - at)
-            .to_std()
-            // A clock that went back tells nothing about the age.
-            .is_ok_and(|age| age < lifetime / 2)
-    })
+) -> KeyAge {
+    let Some(at) = sent_at else {
+        return KeyAge::Fresh;
+    };
+    if at - now > CLOCKS_DIFFER {
+        return KeyAge::Unknown;
+    }
+    if (now - at).to_std().unwrap_or_default() < lifetime / 2 {
+        KeyAge::Fresh
+    } else {
+        KeyAge::Forgotten
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_a_little_behind_keeps_a_key_and_one_that_is_far_behind_proves_nothing() {
+        let at = DateTime::from_timestamp(1_790_035_200, 0).unwrap();
+        let day = Duration::from_secs(86_400);
+        let age =
+            |behind: i64, lifetime| key_age(Some(at), at + TimeDelta::seconds(behind), lifetime);
+        assert_eq!(key_age(None, at, day), KeyAge::Fresh);
+        assert_eq!(age(-60, day), KeyAge::Fresh);
+        assert_eq!(age(60, day), KeyAge::Fresh);
+        assert_eq!(age(43_201, day), KeyAge::Forgotten);
+        assert_eq!(age(-301, day), KeyAge::Unknown);
+        // A provider that recognises no keys: a repeat is always a second call.
+        assert_eq!(age(-60, Duration::ZERO), KeyAge::Forgotten);
+    }
 }

@@ -5,11 +5,11 @@ use kvit_domain::ids::{HoldId, PaymentId, RefundId, TransactionId, WalletId};
 use kvit_domain::journal::{Journal, JournalCommand};
 use kvit_domain::ledger::{Account, Leg, Side, Transaction, TransactionKind};
 use kvit_domain::money::Money;
-use kvit_domain::payment::{Payment, PaymentCommand, PaymentEvent, PaymentState, RefundSnapshot};
+use kvit_domain::payment::{Payment, PaymentCommand, PaymentEvent, RefundSnapshot};
 use kvit_domain::rejection::Rejection;
 use kvit_domain::wallet::{ReleaseReason, Wallet, WalletCommand};
 
-use super::payments::{decided, post, resolved_transaction_id, suspense_journal, terms_of};
+use super::payments::{decided, post, suspense_journal, terms_of};
 use super::{App, Done};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -201,28 +201,34 @@ impl App {
                             },
                         )?;
                     }
-                    // What was set aside was never the user's, and goes back from where it stands.
-                    None if is_in_suspense(unit, payment_id, wallet, before)? => {
-                        let provider = terms_of(before)?.provider;
-                        let transaction = Transaction::simple(
-                            transaction.id,
-                            TransactionKind::Suspense,
-                            Account::Suspense(provider),
-                            Account::PaymentsClearing(provider),
-                            *amount,
-                            transaction.value_date,
-                            transaction.reference,
-                        );
-                        unit.run::<Journal>(
-                            &suspense_journal(payment_id),
-                            &JournalCommand::Post { transaction },
-                        )?;
-                    }
                     None => {
-                        // Nobody asked us: the wallet pays what it can, and the rest is owed.
-                        let available = unit.state::<Wallet>(wallet)?.available_minor().max(0);
-                        let transaction = owed(transaction, wallet_id, available);
-                        unit.run::<Wallet>(wallet, &post(wallet_id, transaction))?;
+                        // What was set aside was never the user's, and goes back from where it stands. Of the rest the wallet pays
+                        // what it can, and what it cannot is owed.
+                        let back = before.from_suspense_minor(*amount);
+                        let provider = terms_of(before)?.provider;
+                        if back > 0 {
+                            let transaction = Transaction::simple(
+                                TransactionId::derived("refund_suspense", &refund_id.to_string()),
+                                TransactionKind::Suspense,
+                                Account::Suspense(provider),
+                                Account::PaymentsClearing(provider),
+                                Money::new(back, amount.currency),
+                                transaction.value_date,
+                                transaction.reference.clone(),
+                            );
+                            unit.run::<Journal>(
+                                &suspense_journal(payment_id),
+                                &JournalCommand::Post { transaction },
+                            )?;
+                        }
+                        let rest = Money::new(amount.minor.saturating_sub(back), amount.currency);
+                        if rest.is_positive() {
+                            let transaction =
+                                self.refund_transaction(before, *refund_id, wallet_id, rest)?;
+                            let available = unit.state::<Wallet>(wallet)?.available_minor().max(0);
+                            let transaction = owed(transaction, wallet_id, available);
+                            unit.run::<Wallet>(wallet, &post(wallet_id, transaction))?;
+                        }
                     }
                 }
             }
@@ -259,21 +265,6 @@ impl App {
             format!("refund:{refund_id}"),
         ))
     }
-}
-
-/// Whether what was paid stands in suspense: set aside, and not credited by a person since.
-fn is_in_suspense(
-    unit: &Unit<'_>,
-    payment_id: PaymentId,
-    wallet: &str,
-    payment: &Payment,
-) -> Result<bool, CommandError> {
-    let credited = resolved_transaction_id(payment_id);
-    Ok(match payment.state {
-        PaymentState::Quarantined => true,
-        PaymentState::Resolved => !unit.state::<Wallet>(wallet)?.has_booked(credited),
-        _ => false,
-    })
 }
 
 /// The transaction with what the wallet cannot pay booked as owed by the user. A wallet without a leg of its own would not

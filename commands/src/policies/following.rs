@@ -30,6 +30,8 @@ const TRIES_AT_ONCE: u32 = 5;
 const REST_MIN: TimeDelta = TimeDelta::milliseconds(500);
 /// Longest pause.
 const REST_MAX: TimeDelta = TimeDelta::minutes(5);
+/// How long a provider may take until its own answers show what its notification says.
+const SHOWN_WITHIN: TimeDelta = TimeDelta::hours(1);
 /// Most notifications whose pauses are remembered.
 const RESTING_MAX: usize = 10_000;
 
@@ -260,18 +262,28 @@ impl Following {
     ) -> Result<Verdict, HandlerFault> {
         match &notice.topic {
             NoticeTopic::Payment { provider_id, .. } => {
-                self.verify_payment(provider, provider_id).await
+                self.verify_payment(provider, provider_id, notice, received_at)
+                    .await
             }
             NoticeTopic::Refund {
+                provider_refund_id,
                 provider_payment_id,
-                ..
-            } => self.verify_refund(provider, provider_payment_id).await,
+            } => {
+                self.verify_refund(
+                    provider,
+                    provider_payment_id,
+                    provider_refund_id,
+                    received_at,
+                )
+                .await
+            }
             NoticeTopic::Payout {
                 provider_id,
                 operation_id,
                 reversed,
             } => {
-                self.verify_payout(provider, provider_id, operation_id.as_deref(), *reversed)
+                let reversed = reversed.then_some(received_at);
+                self.verify_payout(provider, provider_id, operation_id.as_deref(), reversed)
                     .await
             }
             NoticeTopic::Settlement(document) => {
@@ -287,6 +299,8 @@ impl Following {
         &self,
         provider: ProviderName,
         provider_id: &str,
+        notice: &Notice,
+        received_at: DateTime<Utc>,
     ) -> Result<Verdict, HandlerFault> {
         let Some(worker) = &self.payments else {
             return Ok(Verdict::Quarantined("payments are not set up"));
@@ -320,6 +334,10 @@ impl Following {
             Err(fault) => return Err(to_fault(fault)),
         }
         let now = self.app.payment(id).await.map_err(to_fault)?;
+        // Nobody asks any more about a payment that has ended: that it was paid after all is told by this notice alone.
+        if now.state == PaymentState::Canceled && claims_success(&notice.event) {
+            self.not_shown_yet(received_at)?;
+        }
         Ok(Verdict::Verified {
             status: now.state.code().to_owned(),
             operation: format!("payment:{id}"),
@@ -330,6 +348,8 @@ impl Following {
         &self,
         provider: ProviderName,
         provider_payment_id: &str,
+        provider_refund_id: &str,
+        received_at: DateTime<Utc>,
     ) -> Result<Verdict, HandlerFault> {
         let (Some(worker), Some(id)) = (
             &self.payments,
@@ -338,9 +358,16 @@ impl Following {
             return Ok(Verdict::Quarantined("its payment is not ours"));
         };
         let context = self.context(provider, &id.to_string(), format!("notified:{id}:refunds"));
-        worker.ask_refunds_now(id, &context).await?;
+        let theirs = worker.ask_refunds_now(id, &context).await?;
+        let shown = theirs
+            .iter()
+            .find(|refund| refund.provider_refund_id == provider_refund_id);
+        let Some(shown) = shown else {
+            self.not_shown_yet(received_at)?;
+            return Ok(Verdict::Quarantined("the provider does not show it"));
+        };
         Ok(Verdict::Verified {
-            status: "asked".to_owned(),
+            status: shown.status.code().to_owned(),
             operation: format!("payment:{id}"),
         })
     }
@@ -350,7 +377,7 @@ impl Following {
         provider: ProviderName,
         provider_id: &str,
         operation_id: Option<&str>,
-        reversed: bool,
+        reversed: Option<DateTime<Utc>>,
     ) -> Result<Verdict, HandlerFault> {
         let Some(worker) = &self.payouts else {
             return Ok(Verdict::Quarantined("payouts are not set up"));
@@ -369,9 +396,10 @@ impl Following {
         if known.terms.as_ref().map(|terms| terms.provider) != Some(provider) {
             return Ok(Verdict::Quarantined("it belongs to no operation of ours"));
         }
-        if reversed {
+        if let Some(received_at) = reversed {
             let context = self.context(provider, &id.to_string(), format!("reversed:{id}"));
             if !worker.ask_reversal(id, &context).await? {
+                self.not_shown_yet(received_at)?;
                 return Ok(Verdict::Quarantined(
                     "the provider does not confirm that the payout came back",
                 ));
@@ -384,6 +412,20 @@ impl Following {
             status: now.state.code().to_owned(),
             operation: format!("payout:{id}"),
         })
+    }
+
+    /// Waits for a while when a provider's answers do not show yet what its notification says: they may lag behind, and nobody
+    /// else will ask about it.
+    ///
+    /// # Errors
+    /// Transient while it may still appear.
+    fn not_shown_yet(&self, received_at: DateTime<Utc>) -> Result<(), HandlerFault> {
+        if self.app.clock().now() - received_at < SHOWN_WITHIN {
+            return Err(HandlerFault::transient(
+                "the provider does not show yet what it notified of",
+            ));
+        }
+        Ok(())
     }
 
     /// Nobody can be asked about a settlement: it is compared with our books.
@@ -410,6 +452,11 @@ impl Following {
     fn context(&self, provider: ProviderName, correlation: &str, key: String) -> Context {
         Context::new(format!("provider:{}", provider.code()), key, correlation)
     }
+}
+
+/// Whether an event's name says that money came.
+fn claims_success(event: &str) -> bool {
+    event.ends_with("succeeded")
 }
 
 /// The provider's name of what a notice is about.

@@ -13,12 +13,13 @@ use kvit_domain::event::RecordedEvent;
 use kvit_domain::ids::{PaymentId, RefundId};
 use kvit_domain::ledger::ProviderName;
 use kvit_domain::payment::{
-    Payment, PaymentCommand, PaymentEvent, PaymentState, PaymentTerms, Refund, RefundState,
+    Payment, PaymentCommand, PaymentEvent, PaymentState, PaymentTerms, Refund, RefundSnapshot,
+    RefundState,
 };
 use tokio::time::Instant;
 
 use super::{id_of, to_fault};
-use crate::app::{App, key_is_fresh, payment_key, refund_key};
+use crate::app::{App, KeyAge, key_age, payment_key, refund_key};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ports::bus::{EventHandler, Handled, HandlerFault};
@@ -122,7 +123,8 @@ impl PaymentWorker {
         Ok(Some(self.app.payment(id).await.map_err(to_fault)?.state))
     }
 
-    /// Asks about all refunds of a payment: ours, and those that somebody made in the provider's cabinet.
+    /// Asks about all refunds of a payment: ours, and those that somebody made in the provider's cabinet. Returns what the provider
+    /// has.
     ///
     /// # Errors
     /// When the log or the provider is away.
@@ -130,7 +132,7 @@ impl PaymentWorker {
         &self,
         id: PaymentId,
         context: &Context,
-    ) -> Result<(), HandlerFault> {
+    ) -> Result<Vec<RefundSnapshot>, HandlerFault> {
         let payment = self.app.payment(id).await.map_err(to_fault)?;
         let away = |fault: PaymentFault| HandlerFault::transient(fault.to_string());
         let provider_id = match (&payment.provider_id, &payment.terms) {
@@ -140,18 +142,18 @@ impl PaymentWorker {
                 let since = asked_since(&payment, terms);
                 match self.provider.find(id, since).await.map_err(away)? {
                     Some(found) => found.provider_id,
-                    None => return Ok(()),
+                    None => return Ok(vec![]),
                 }
             }
-            _ => return Ok(()),
+            _ => return Ok(vec![]),
         };
         let refunds = self.provider.refunds_of(&provider_id).await.map_err(away)?;
         if payment.paid.is_none() && !refunds.is_empty() {
             // Money went back of what we do not know to be paid yet: the payment comes first.
             self.ask_now(id, context).await?;
         }
-        for snapshot in refunds {
-            match self.app.observe_refund(id, &snapshot, context).await {
+        for snapshot in &refunds {
+            match self.app.observe_refund(id, snapshot, context).await {
                 Ok(_) => {}
                 // Kept for a person: reconciliation shows the difference.
                 Err(CommandError::Rejected(refusal)) => {
@@ -160,7 +162,7 @@ impl PaymentWorker {
                 Err(fault) => return Err(to_fault(fault)),
             }
         }
-        Ok(())
+        Ok(refunds)
     }
 
     /// The provider behind the worker.
@@ -211,8 +213,8 @@ impl PaymentWorker {
         context: &Context,
         age: TimeDelta,
     ) -> Result<Next, CommandError> {
-        let fresh = key_is_fresh(payment.sent_at, self.now(), self.provider.key_lifetime());
-        let answer = if fresh {
+        let key = key_age(payment.sent_at, self.now(), self.provider.key_lifetime());
+        let answer = if key == KeyAge::Fresh {
             let order = PaymentOrder {
                 payment_id: id,
                 idempotence_key: payment_key(id, payment.generation),
@@ -229,6 +231,10 @@ impl PaymentWorker {
             Ok(Some(snapshot)) => {
                 self.app.observe_payment(id, &snapshot, context).await?;
                 Ok(Next::Again)
+            }
+            Ok(None) if key == KeyAge::Unknown => {
+                tracing::error!(payment.id = %id, "this process's clock is behind the others by minutes");
+                Ok(Next::Stop(Handled::Later(self.options.ask_pause_max)))
             }
             // Proven: there is none, and nobody can pay what is not there.
             Ok(None) => {
@@ -376,6 +382,12 @@ impl PaymentWorker {
                     .iter()
                     .filter(|snapshot| snapshot.refund_id.is_none_or(|of| of == refund_id))
                 {
+                    if snapshot.refund_id == Some(refund_id) && snapshot.amount != refund.amount {
+                        metrics::counter!("kvit_refunds_total", "outcome" => "amount_differs")
+                            .increment(1);
+                        tracing::error!(payment.id = %id, refund.id = %refund_id, "the provider's refund has another amount than ours: an operator must look");
+                        return Ok(Next::Stop(Handled::Later(self.options.ask_pause_max)));
+                    }
                     self.app.observe_refund(id, snapshot, context).await?;
                 }
                 let now = self.app.payment(id).await?;
@@ -389,7 +401,7 @@ impl PaymentWorker {
                     return Ok(Next::Stop(Handled::Later(wait.min(self.ask_pause(age)))));
                 }
                 let lifetime = self.provider.refund_key_lifetime();
-                if !key_is_fresh(refund.sent_at, self.now(), lifetime) {
+                if key_age(refund.sent_at, self.now(), lifetime) != KeyAge::Fresh {
                     metrics::counter!("kvit_refunds_total", "outcome" => "stuck").increment(1);
                     tracing::error!(payment.id = %id, refund.id = %refund_id, "a refund's outcome is unknown and its key forgotten: an operator must look");
                     return Ok(Next::Stop(Handled::Later(self.options.ask_pause_max)));

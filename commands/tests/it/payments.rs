@@ -471,6 +471,49 @@ async fn f35_a_refund_made_in_the_cabinet_is_taken_from_the_wallet_and_the_rest_
     }
 }
 
+#[tokio::test]
+async fn f35_a_refund_that_the_provider_shows_only_later_is_asked_about_again() {
+    let mut world = World::new().await;
+    let (user, _) = paid(&mut world).await;
+    let provider_id = world.till.only();
+    let inbox = Arc::new(Inbox::default());
+    inbox.put(&format!("refund r-cabinet {provider_id}"));
+    let worker = worker(&world);
+    let following = following(&world, &inbox, &worker);
+    assert_eq!(following.follow_up(10).await, Ok(0));
+    world
+        .till
+        .foreign_refund("r-cabinet", &provider_id, rub(2_500));
+    assert_eq!(following.follow_up(10).await, Ok(1));
+    assert_eq!(balance(&world, user).await, (7_500, 0));
+}
+
+/// Also F19.
+#[tokio::test]
+async fn f35_a_second_payment_of_an_order_waits_in_suspense_and_a_cabinet_refund_takes_it_first() {
+    let mut world = World::new().await;
+    let (user, id) = paid(&mut world).await;
+    let provider_id = world.till.only();
+    world
+        .till
+        .set(&provider_id, |payment| payment.amount = rub(15_000));
+    let inbox = Arc::new(Inbox::default());
+    inbox.put(&format!("payment {provider_id}"));
+    let worker = worker(&world);
+    let following = following(&world, &inbox, &worker);
+    assert_eq!(following.follow_up(10).await, Ok(1));
+    assert_eq!(world.count("PaymentOverpaid"), 1);
+    assert_eq!(balance(&world, user).await, (10_000, 0));
+    // The whole second payment, and a little of the first, go back in the cabinet.
+    world
+        .till
+        .foreign_refund("r-cabinet", &provider_id, rub(5_500));
+    inbox.put(&format!("refund r-cabinet {provider_id}"));
+    assert_eq!(following.follow_up(10).await, Ok(1));
+    assert_eq!(balance(&world, user).await, (9_500, 0));
+    assert_eq!(world.app.payment(id).await.unwrap().suspense_minor, 0);
+}
+
 fn worker(world: &World) -> Arc<PaymentWorker> {
     Arc::new(PaymentWorker::new(
         world.app.clone(),

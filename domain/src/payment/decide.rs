@@ -86,13 +86,16 @@ impl Decide for Payment {
                 if self.state != S::Quarantined {
                     return Err(self.refuse("resolved"));
                 }
+                let left = self.suspense_minor;
                 if let Some(amount) = credited
-                    && self.paid != Some(*amount)
+                    && (left <= 0
+                        || self.paid.map(|paid| Money::new(left, paid.currency)) != Some(*amount))
                 {
                     return Err(Rejection::new(
                         "invalid_command",
-                        "what is credited must be what was received",
-                    ));
+                        "what is credited must be what was received and has not gone back since",
+                    )
+                    .with("left_minor", left));
                 }
                 match &self.proposed {
                     Some((proposed, who)) if proposed == credited && who == by => Err(
@@ -268,6 +271,9 @@ impl Payment {
                 received: Some(snapshot.amount),
             }]);
         }
+        if let Some(overpaid) = self.overpayment(terms, snapshot) {
+            return Ok(vec![overpaid]);
+        }
         if matches!(self.state, S::Quarantined | S::Resolved) {
             return Ok(vec![]);
         }
@@ -368,11 +374,34 @@ impl Payment {
         (!fits).then(|| "the amount is not the one asked for".to_owned())
     }
 
+    /// What has come since beyond what is known. A sum only grows: less than what is known is an older object, or a
+    /// contradiction.
+    fn overpayment(
+        &self,
+        terms: &PaymentTerms,
+        snapshot: &PaymentSnapshot,
+    ) -> Option<PaymentEvent> {
+        use PaymentState as S;
+        let paid = self.paid?;
+        let known = paid.minor.saturating_add(self.excess_minor);
+        let is_more = matches!(self.state, S::Succeeded | S::Quarantined | S::Resolved)
+            && snapshot.status == SnapshotStatus::Succeeded
+            && snapshot.test == terms.test
+            && snapshot.amount.currency == paid.currency
+            && snapshot.amount.minor > known;
+        is_more.then(|| PaymentEvent::PaymentOverpaid {
+            total: snapshot.amount,
+            excess: Money::new(snapshot.amount.minor.saturating_sub(known), paid.currency),
+        })
+    }
+
     /// A final state is never left; what speaks against it is recorded once for a person.
     fn contradiction(&self, snapshot: &PaymentSnapshot) -> Vec<PaymentEvent> {
         let status = match &snapshot.status {
             SnapshotStatus::Canceled { .. } => "canceled",
-            SnapshotStatus::Succeeded if self.paid != Some(snapshot.amount) => "another_amount",
+            SnapshotStatus::Succeeded if self.known_total() != Some(snapshot.amount) => {
+                "another_amount"
+            }
             // An older object than the one that we have seen.
             _ => return vec![],
         };
@@ -382,6 +411,15 @@ impl Payment {
         vec![PaymentEvent::PaymentContradicted {
             status: status.to_owned(),
         }]
+    }
+
+    /// All that is known to have come.
+    fn known_total(&self) -> Option<Money> {
+        let paid = self.paid?;
+        Some(Money::new(
+            paid.minor.saturating_add(self.excess_minor),
+            paid.currency,
+        ))
     }
 
     /// What has to be booked for a success: the amount, and the provider's part of it if it was told.

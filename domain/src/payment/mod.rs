@@ -140,6 +140,13 @@ pub enum PaymentEvent {
         /// How they know.
         reason: String,
     },
+    /// More came than what is known of: the payer has paid a second time. The excess is booked to suspense in the same append.
+    PaymentOverpaid {
+        /// What has come in all, as the provider says.
+        total: Money,
+        /// What of it was not known before.
+        excess: Money,
+    },
     /// The provider now says something that contradicts a final state. Nothing follows by itself.
     PaymentContradicted {
         /// What it says.
@@ -364,8 +371,14 @@ pub struct Payment {
     pub provider_id: Option<String>,
     /// Where the payer pays.
     pub confirmation_url: Option<String>,
-    /// What was paid.
+    /// What was paid of what was asked for; for one that was set aside, what was received.
     pub paid: Option<Money>,
+    /// What came beyond that, minor units.
+    pub excess_minor: i64,
+    /// What of all this stands in the suspense account, minor units of `paid`'s currency.
+    pub suspense_minor: i64,
+    /// Whether a wallet was credited.
+    pub is_credited: bool,
     /// What the provider took or was asked to take.
     pub capture: Option<Money>,
     /// Whether the held money shall be given back.
@@ -388,6 +401,17 @@ impl Payment {
             .values()
             .filter(|refund| refund.state != RefundState::Failed)
             .fold(0, |sum, refund| sum.saturating_add(refund.amount.minor))
+    }
+
+    /// How much of a refund that we did not ask for comes out of the suspense account, minor units: what never became the
+    /// user's goes back first, and a user who was credited nothing owes nothing.
+    #[must_use]
+    pub fn from_suspense_minor(&self, amount: Money) -> i64 {
+        if self.is_credited {
+            amount.minor.min(self.suspense_minor.max(0))
+        } else {
+            amount.minor
+        }
     }
 
     fn evolve(&mut self, event: PaymentEvent) {
@@ -432,16 +456,28 @@ impl Payment {
             PaymentEvent::PaymentSucceeded { amount, .. } => {
                 self.state = PaymentState::Succeeded;
                 self.paid = Some(amount);
+                self.is_credited = true;
             }
             PaymentEvent::PaymentCanceled { .. } => self.state = PaymentState::Canceled,
             PaymentEvent::PaymentQuarantined { received, .. } => {
                 self.state = PaymentState::Quarantined;
                 self.paid = received;
+                self.suspense_minor = received.map_or(0, |amount| amount.minor);
             }
             PaymentEvent::ResolutionProposed { credited, by, .. } => {
                 self.proposed = Some((credited, by));
             }
-            PaymentEvent::QuarantineResolved { .. } => self.state = PaymentState::Resolved,
+            PaymentEvent::QuarantineResolved { credited, .. } => {
+                self.state = PaymentState::Resolved;
+                if let Some(amount) = credited {
+                    self.suspense_minor = self.suspense_minor.saturating_sub(amount.minor);
+                    self.is_credited = true;
+                }
+            }
+            PaymentEvent::PaymentOverpaid { excess, .. } => {
+                self.excess_minor = self.excess_minor.saturating_add(excess.minor);
+                self.suspense_minor = self.suspense_minor.saturating_add(excess.minor);
+            }
             PaymentEvent::PaymentContradicted { status } => self.contradicted = Some(status),
             refund => self.evolve_refund(refund),
         }
@@ -465,6 +501,7 @@ aggregate!(
         PaymentQuarantined,
         ResolutionProposed,
         QuarantineResolved,
+        PaymentOverpaid,
         PaymentContradicted,
         RefundIntended,
         RefundSent,

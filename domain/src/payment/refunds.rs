@@ -87,6 +87,19 @@ pub enum RefundStatus {
     Other(String),
 }
 
+impl RefundStatus {
+    /// The name in notifications' verdicts.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Canceled { .. } => "canceled",
+            Self::Other(_) => "other",
+        }
+    }
+}
+
 impl Payment {
     pub(super) fn evolve_refund(&mut self, event: PaymentEvent) {
         match event {
@@ -141,8 +154,12 @@ impl Payment {
                 refund_id,
                 provider_refund_id,
                 amount,
-                ..
+                foreign,
             } => {
+                if foreign {
+                    let back = self.from_suspense_minor(amount);
+                    self.suspense_minor = self.suspense_minor.saturating_sub(back);
+                }
                 let refund = self.refunds.entry(refund_id).or_insert_with(|| Refund {
                     state: RefundState::Succeeded,
                     amount,
@@ -217,7 +234,12 @@ impl Payment {
                 format!("a reason has at most 250 bytes, a payment at most {REFUNDS_MAX} refunds"),
             ));
         }
-        let left = paid.minor.saturating_sub(self.refunded_minor());
+        // What came beyond it is not the user's to give back, and neither is what of that has gone back.
+        let excess_gone = self.excess_minor.saturating_sub(self.suspense_minor);
+        let left = paid
+            .minor
+            .saturating_add(excess_gone)
+            .saturating_sub(self.refunded_minor());
         if amount.minor > left {
             return Err(Rejection::new(
                 "refund_exceeded",

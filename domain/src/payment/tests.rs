@@ -159,10 +159,14 @@ fn f19_another_amount_or_currency_is_quarantined_with_what_was_received() {
         assert!(
             matches!(events.as_slice(), [PaymentEvent::PaymentQuarantined { received, .. }] if *received == Some(amount))
         );
-        assert_eq!(
-            see(&mut payment, snapshot(SnapshotStatus::Succeeded)),
-            vec![]
-        );
+        // Neither the same again nor the right sum later makes it the payment that was asked for.
+        let again = PaymentSnapshot {
+            amount,
+            ..snapshot(SnapshotStatus::Succeeded)
+        };
+        assert_eq!(see(&mut payment, again), []);
+        see(&mut payment, snapshot(SnapshotStatus::Succeeded));
+        assert_eq!(payment.state, PaymentState::Quarantined);
     }
 }
 
@@ -354,6 +358,72 @@ fn f37_a_refund_that_succeeded_before_the_answer_came_is_the_same_refund() {
     assert_eq!(run(&mut payment, &done).unwrap().len(), 2);
     assert_eq!(run(&mut payment, &done).unwrap(), vec![]);
     assert_eq!(payment.refunded_minor(), 1_000);
+}
+
+fn cabinet(payment: &mut Payment, name: &str, minor: i64) -> Vec<PaymentEvent> {
+    let snapshot = RefundSnapshot {
+        provider_refund_id: name.to_owned(),
+        refund_id: None,
+        amount: rub(minor),
+        status: RefundStatus::Succeeded,
+    };
+    run(payment, &PaymentCommand::ObserveRefund { snapshot }).unwrap()
+}
+
+#[test]
+fn a_second_payment_of_the_same_order_stands_in_suspense_and_goes_back_from_there_first() {
+    let mut payment = paid();
+    let twice = PaymentSnapshot {
+        amount: rub(15_000),
+        ..snapshot(SnapshotStatus::Succeeded)
+    };
+    let overpaid = PaymentEvent::PaymentOverpaid {
+        total: rub(15_000),
+        excess: rub(5_000),
+    };
+    assert_eq!(see(&mut payment, twice.clone()), [overpaid]);
+    // The same sum again is nothing new.
+    assert_eq!(see(&mut payment, twice), []);
+    assert_eq!(payment.suspense_minor, 5_000);
+    assert_eq!(payment.from_suspense_minor(rub(6_000)), 5_000);
+    cabinet(&mut payment, "r1", 4_000);
+    assert_eq!(payment.suspense_minor, 1_000);
+    // All that the wallet was credited can still be given back by us.
+    assert_eq!(
+        refund(&mut payment, "a", 10_001).unwrap_err().code,
+        "refund_exceeded"
+    );
+    refund(&mut payment, "a", 10_000).unwrap();
+}
+
+#[test]
+fn of_a_payment_that_was_set_aside_what_has_not_gone_back_can_be_credited() {
+    let mut payment = sent(true);
+    see(
+        &mut payment,
+        PaymentSnapshot {
+            amount: rub(9_000),
+            ..snapshot(SnapshotStatus::Succeeded)
+        },
+    );
+    cabinet(&mut payment, "r1", 4_000);
+    let credit = |minor, by: &str| PaymentCommand::ResolveQuarantine {
+        credited: Some(rub(minor)),
+        by: by.to_owned(),
+        reason: "the payer's bank confirms".to_owned(),
+    };
+    assert_eq!(
+        run(&mut payment, &credit(9_000, "admin:1"))
+            .unwrap_err()
+            .code,
+        "invalid_command"
+    );
+    run(&mut payment, &credit(5_000, "admin:1")).unwrap();
+    run(&mut payment, &credit(5_000, "admin:2")).unwrap();
+    assert_eq!(payment.state, PaymentState::Resolved);
+    assert_eq!(payment.suspense_minor, 0);
+    // From now on it is the user's money that goes back.
+    assert_eq!(payment.from_suspense_minor(rub(100)), 0);
 }
 
 fn any_status() -> impl Strategy<Value = SnapshotStatus> {

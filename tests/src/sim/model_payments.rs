@@ -52,13 +52,23 @@ pub struct PaymentModel {
     pub paid: Option<Money>,
     /// What the provider said it keeps.
     pub fee: i64,
-    /// Whether what was paid stands in suspense: set aside, and not credited since.
-    pub suspense: bool,
+    /// What came beyond `paid`, minor units.
+    pub excess: i64,
+    /// What of all this stands in suspense, minor units.
+    pub suspense: i64,
+    /// Whether a wallet was credited.
+    pub is_credited: bool,
     /// Its refunds.
     pub refunds: BTreeMap<RefundId, RefundModel>,
 }
 
 impl PaymentModel {
+    /// All that is known to have come, minor units.
+    #[must_use]
+    pub fn received(&self) -> i64 {
+        self.paid.map_or(0, |paid| paid.minor) + self.excess
+    }
+
     fn refunded(&self) -> i64 {
         let all = self.refunds.values();
         all.filter(|one| one.end != Some(false))
@@ -82,7 +92,9 @@ impl Model {
                 provider_id: None,
                 paid: None,
                 fee: 0,
-                suspense: false,
+                excess: 0,
+                suspense: 0,
+                is_credited: false,
                 refunds: BTreeMap::new(),
             };
             return match self.payments.insert(id, payment) {
@@ -138,7 +150,7 @@ impl Model {
                 let truth = books
                     .payment(&provider_id)
                     .ok_or("the provider has no such payment")?;
-                if truth.status != Status::Succeeded || truth.taken != amount.minor || !truth.test {
+                if truth.status != Status::Succeeded || !truth.has_taken(amount) || !truth.test {
                     return Err(format!(
                         "the provider says {:?} of {}",
                         truth.status, truth.taken
@@ -149,6 +161,7 @@ impl Model {
                 }
                 payment.stage = S::Succeeded;
                 payment.paid = Some(amount);
+                payment.is_credited = true;
                 payment.fee = fee.map_or(0, |fee| fee.minor);
                 let wallet = payment.terms.wallet_id;
                 self.due(wallet, amount.minor);
@@ -168,20 +181,33 @@ impl Model {
                 from(&[S::Sending, S::Pending, S::Held, S::Canceled, S::Quarantined])?;
                 payment.stage = S::Quarantined;
                 payment.paid = received;
-                payment.suspense = received.is_some();
+                payment.suspense += received.map_or(0, |amount| amount.minor);
             }
             PaymentEvent::ResolutionProposed { .. } => from(&[S::Quarantined])?,
             PaymentEvent::QuarantineResolved { credited, .. } => {
                 from(&[S::Quarantined])?;
                 payment.stage = S::Resolved;
-                payment.suspense = credited.is_none() && payment.paid.is_some();
                 if let Some(amount) = credited {
-                    if payment.paid != Some(amount) {
-                        return Err("what is credited never came".to_owned());
+                    if payment.paid.is_none() || payment.suspense != amount.minor {
+                        return Err(format!("{} of it are there", payment.suspense));
                     }
+                    payment.suspense = 0;
+                    payment.is_credited = true;
                     let wallet = super::model::wallet_of(payment.terms.user_id, amount);
                     self.due(wallet, amount.minor);
                 }
+            }
+            PaymentEvent::PaymentOverpaid { total, excess } => {
+                from(&[S::Succeeded, S::Quarantined, S::Resolved])?;
+                let known = payment.paid.map_or(0, |paid| paid.minor) + payment.excess;
+                let provider_id = payment.provider_id.as_ref();
+                let truth = provider_id.and_then(|provider_id| books.payment(provider_id));
+                let is_true = truth.is_some_and(|truth| truth.has_taken(total));
+                if !is_true || known + excess.minor != total.minor || excess.minor <= 0 {
+                    return Err(format!("{excess} of {total} came after {known}"));
+                }
+                payment.excess += excess.minor;
+                payment.suspense += excess.minor;
             }
             PaymentEvent::PaymentContradicted { .. } => {}
             PaymentEvent::RefundIntended {
@@ -236,6 +262,10 @@ impl Model {
                 if !self.settled_objects.insert(provider_refund_id) {
                     return Err("the provider's refund was booked before".to_owned());
                 }
+                let is_ours = payment.refunds.contains_key(&refund_id);
+                if is_ours == foreign {
+                    return Err(format!("foreign: {foreign}, known here: {is_ours}"));
+                }
                 let refund = payment.refunds.entry(refund_id).or_insert(RefundModel {
                     amount: amount.minor,
                     end: None,
@@ -245,16 +275,19 @@ impl Model {
                 if refund.end.replace(true).is_some() {
                     return Err("the refund had ended before".to_owned());
                 }
-                let wallet = payment.terms.wallet_id;
-                let pays = if payment.suspense {
-                    // It was never the user's.
-                    0
-                } else if foreign {
-                    let purse = self.purses.entry(wallet).or_default();
-                    amount.minor.min(purse.available().max(0))
-                } else {
-                    amount.minor
+                // What never became the user's goes back first, and who was credited nothing owes nothing.
+                let set_aside = match (is_ours, payment.is_credited) {
+                    (true, _) => 0,
+                    (false, true) => amount.minor.min(payment.suspense.max(0)),
+                    (false, false) => amount.minor,
                 };
+                payment.suspense -= set_aside;
+                let wallet = payment.terms.wallet_id;
+                let mut pays = amount.minor - set_aside;
+                if !is_ours {
+                    let purse = self.purses.entry(wallet).or_default();
+                    pays = pays.min(purse.available().max(0));
+                }
                 self.due(wallet, -pays);
             }
             PaymentEvent::RefundFailed { refund_id, .. } => {

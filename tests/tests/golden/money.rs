@@ -91,6 +91,10 @@ fn payment_events_stay_readable() {
                 by: "api:golden".to_owned(),
                 reason: "the payer confirmed it".to_owned(),
             },
+            E::PaymentOverpaid {
+                total: rub(15_000),
+                excess: rub(6_000),
+            },
             E::PaymentContradicted {
                 status: "canceled".to_owned(),
             },

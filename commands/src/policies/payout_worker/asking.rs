@@ -95,7 +95,7 @@ impl PayoutWorker {
             return Ok(false);
         };
         match self.provider.status(&order, &bill_id).await {
-            Ok(Some(bill)) if bill.status == BillStatus::Reversed => {
+            Ok(Some(bill)) if bill.status == BillStatus::Reversed && bill.bill_id == bill_id => {
                 self.app
                     .payout_reversed(id, bill_id, &context.step("reversed"))
                     .await

@@ -163,6 +163,7 @@ impl Day<'_> {
                 credited.unwrap_or(Money::new(0, asked.currency)),
             )),
             PaymentEvent::PaymentContradicted { .. } => Some(("contradicted", asked)),
+            PaymentEvent::PaymentOverpaid { excess, .. } => Some(("contradicted", *excess)),
             _ => None,
         };
         if let Some((what, money)) = what {

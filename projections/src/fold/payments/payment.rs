@@ -136,6 +136,7 @@ pub(super) fn fold(
             row.resolution = Some(reason);
         }
         PaymentEvent::PaymentContradicted { status } => row.contradicted = Some(status),
+        PaymentEvent::PaymentOverpaid { .. } => row.contradicted = Some("overpaid".to_owned()),
         refund => return fold_refund(event, payment_id, refund, rows),
     }
     Ok(())
