@@ -1,10 +1,13 @@
 //! What a line is about, by its keywords. One place for all word lists, so that a new word is added once.
 
+use super::glyphs;
 use super::lexemes::Lexeme;
 use super::row::Row;
+use super::words::folded;
 
 /// Words of totals.
-const TOTAL: [&str; 8] = [
+const TOTAL: [&str; 9] = [
+    "СУММ",
     "СУМА",
     "СУММА",
     "ВСЬОГО",
@@ -23,7 +26,15 @@ const TO_PAY: [&str; 5] = [
     "AMOUNT DUE",
 ];
 /// A total with one of these words is a total of something else.
-const TOTAL_OF_OTHER: [&str; 12] = [
+const TOTAL_OF_OTHER: [&str; 20] = [
+    "QUANTITY",
+    "SAVINGS",
+    "SAVING",
+    "ITEMS",
+    "EXCLUDING",
+    "EXCL",
+    "ROUNDING",
+    "ADJUSTMENT",
     "ПДВ",
     "НДС",
     "VAT",
@@ -37,6 +48,12 @@ const TOTAL_OF_OTHER: [&str; 12] = [
     "QTY",
     "DISCOUNT",
 ];
+/// With one of these, tax is inside the total and not its subject.
+const INCLUDED: [&str; 4] = ["INCLUSIVE", "INCL", "INC", "ВКЛЮЧАЮЧИ"];
+/// Words of a total before something else.
+const SUBTOTAL: [&str; 4] = ["SUB", "SUBTOTAL", "ПІДСУМОК", "ПОДЫТОГ"];
+/// The head of a table of taxes; totals below are totals of its columns.
+const SUMMARY: [&str; 2] = ["SUMMARY", "TAX CODE"];
 /// Words of value added tax.
 const VAT: [&str; 5] = ["ПДВ", "НДС", "VAT", "GST", "ПОДАТОК"];
 /// Words of discounts.
@@ -46,7 +63,13 @@ const BARCODE: [&str; 4] = ["ШТРИХКОД", "ШТРИХ КОД", "BARCODE", 
 const CUSTOMS: [&str; 3] = ["УКТЗЕД", "УКТ ЗЕД", "УКТВЕД"];
 const ARTICLE: [&str; 3] = ["АРТ", "АРТИКУЛ", "АРТН"];
 /// How it was paid, what was given and returned, and what the card terminal prints.
-const PAYMENT: [&str; 34] = [
+const PAYMENT: [&str; 40] = [
+    "КАРТА",
+    "БЕЗГОТІВКОВИЙ",
+    "БЕЗНАЛИЧНЫЕ",
+    "TENDERED",
+    "TENDER",
+    "PAID",
     "КАРТКА",
     "КАРТКОЮ",
     "ГОТІВКА",
@@ -134,8 +157,9 @@ const ADDRESS: [&str; 14] = [
     "ШОСЕ",
 ];
 /// Legal forms of companies and traders.
-pub const LEGAL_FORMS: [&str; 14] = [
-    "ТОВ", "ФОП", "ПП", "ПАТ", "ПРАТ", "АТ", "КП", "ДП", "ТДВ", "ООО", "ИП", "ЗАО", "ОАО", "АО",
+pub const LEGAL_FORMS: [&str; 21] = [
+    "ТОВ", "ТЗОВ", "СПД", "ЗАТ", "ВАТ", "НВП", "ПАО", "ПВКП", "ФОП", "ПП", "ПАТ", "ПРАТ", "АТ",
+    "КП", "ДП", "ТДВ", "ООО", "ИП", "ЗАО", "ОАО", "АО",
 ];
 const OUTLET: [&str; 4] = ["АПТЕКА", "АПТЕЧНИЙ", "АПТЕЧНЫЙ", "МАГАЗИН"];
 
@@ -169,11 +193,12 @@ pub enum Kind {
 /// The kind of a line.
 #[must_use]
 pub fn kind(row: &Row) -> Kind {
-    let of_other = row.has_any(&TOTAL_OF_OTHER);
+    let of_other =
+        row.has_any(&TOTAL_OF_OTHER) && !(row.has_any(&INCLUDED) && row.last_sum().is_some());
     if row.has_any(&TO_PAY) && !of_other {
         return Kind::ToPay;
     }
-    if row.begins_with_any(3, &TOTAL) {
+    if row.begins_with_any(3, &TOTAL) || row.begins_with_any(1, &["SUBTOTAL"]) {
         return if !of_other {
             Kind::Total
         } else if row.has_any(&VAT) {
@@ -181,6 +206,9 @@ pub fn kind(row: &Row) -> Kind {
         } else {
             Kind::Payment // a total of discounts or pieces: nothing that counts
         };
+    }
+    if !of_other && is_near_total(row) {
+        return Kind::Total;
     }
     if row.begins_with_any(2, &BARCODE) {
         return Kind::Barcode;
@@ -210,6 +238,39 @@ pub fn kind(row: &Row) -> Kind {
         return Kind::Seller;
     }
     Kind::Other
+}
+
+/// A line of one word and a sum, where the word is one edit away from a total's: `УМА 631.21 ГРН`, `СУМ 133.52`.
+fn is_near_total(row: &Row) -> bool {
+    let Some((_, sum_word)) = row.last_sum() else {
+        return false;
+    };
+    let Some(at) = row
+        .folded
+        .iter()
+        .position(|word| word.chars().filter(|c| c.is_alphabetic()).count() >= 3)
+    else {
+        return false;
+    };
+    let alone = at < 2 && sum_word > at && sum_word - at <= 3 && row.letters() <= 9;
+    let near = |word: &str| {
+        ["СУМА", "СУММА", "РАЗОМ", "ВСЬОГО", "ИТОГ", "ИТОГО", "TOTAL"]
+            .iter()
+            .any(|keyword| glyphs::word_cost(word, &folded(keyword), 10) <= 10)
+    };
+    alone && row.folded.get(at).is_some_and(|word| near(word))
+}
+
+/// Whether a total's line speaks of a total before something else.
+#[must_use]
+pub fn is_subtotal(row: &Row) -> bool {
+    row.begins_with_any(2, &SUBTOTAL)
+}
+
+/// Whether a line heads a table of taxes.
+#[must_use]
+pub fn is_summary(row: &Row) -> bool {
+    row.has_any(&SUMMARY)
 }
 
 /// The word behind a barcode's or an article's keyword.
@@ -253,17 +314,29 @@ fn is_address(row: &Row) -> bool {
     comma && row.has_any(&ADDRESS)
 }
 
+/// Rates of VAT in hundredths of a per cent; `5%` and `0,05%` are strengths of medicines.
+const RATES: [i64; 7] = [600, 700, 1_000, 1_200, 1_400, 1_800, 2_000];
+
 /// A rate and a sum with hardly any letters: a VAT line whose word was misread.
 fn is_rate_and_sum(row: &Row) -> bool {
-    let percent = row
-        .lexed
-        .iter()
-        .position(|l| matches!(l.lexeme, Lexeme::Percent(_)));
+    let percent = row.lexed.iter().position(|l| match &l.lexeme {
+        Lexeme::Percent(n) if n.decimals <= 2 => n
+            .digits
+            .checked_mul(10_i64.pow(u32::from(2 - n.decimals)))
+            .is_some_and(|rate| RATES.contains(&rate)),
+        _ => false,
+    });
     let sum = row
         .lexed
         .iter()
         .rposition(|l| matches!(&l.lexeme, Lexeme::Number(n) if n.minor().is_some()));
-    percent.zip(sum).is_some_and(|(percent, sum)| percent < sum) && row.letters() <= 6
+    // `10мл` behind a per cent sign belongs to a name.
+    let strength = row.words.iter().any(|w| {
+        w.text.starts_with(|c: char| c.is_ascii_digit())
+            && w.text.ends_with(|c: char| c.is_alphabetic())
+            && w.text.chars().filter(|c| c.is_alphabetic()).count() >= 2
+    });
+    percent.zip(sum).is_some_and(|(percent, sum)| percent < sum) && row.letters() <= 6 && !strength
 }
 
 /// A card number with stars or crosses in the middle.

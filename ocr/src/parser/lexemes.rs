@@ -3,6 +3,8 @@
 //! Numbers keep how many decimals were printed: `1.000` is a quantity, `95.31` a sum, `10` may be a pack size. A
 //! number is never put together from two unless a separator was torn off, so `№10 179.90` stays a pack size and a sum.
 
+use super::glyphs;
+
 /// A printed number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Number {
@@ -77,10 +79,32 @@ pub fn lex(words: &[&str]) -> Vec<Lexed> {
     let mut index = 0;
     while let Some(word) = words.get(index) {
         let (text, taken) = rejoined(word, words.get(index + 1).copied());
-        lex_word(&text, index, &mut out);
+        let factor = matches!(out.last().map(|l| &l.lexeme), Some(Lexeme::Times));
+        match dashed_price(&text).filter(|_| factor) {
+            Some(number) => out.push(Lexed {
+                lexeme: Lexeme::Number(number),
+                word: index,
+            }),
+            None => lex_word(&text, index, &mut out),
+        }
         index += taken;
     }
     out
+}
+
+/// `43-60`, `43_60` or `43:60` behind a multiplication sign is a price whose point was misread.
+fn dashed_price(text: &str) -> Option<Number> {
+    let (whole, decimals) = text.split_once(['-', '_', ':', '*', '~'])?;
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(decimals) || whole.len() > 5 || decimals.len() != 2 {
+        return None;
+    }
+    Some(Number {
+        digits: format!("{whole}{decimals}").parse().ok()?,
+        decimals: 2,
+        whole_digits: u8::try_from(whole.len()).ok()?,
+        negative: false,
+    })
 }
 
 /// A number whose separator was torn off (`198. 78`, `198 .78`) is one again.
@@ -119,7 +143,7 @@ fn lex_word(text: &str, word: usize, out: &mut Vec<Lexed>) {
     if let Some(letter) = tax_letter(trimmed) {
         return push(Lexeme::Letter(letter));
     }
-    let mut rest = trimmed;
+    let mut rest = without_currency(trimmed);
     let mut parts = Vec::new();
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix('=') {
@@ -138,7 +162,7 @@ fn lex_word(text: &str, word: usize, out: &mut Vec<Lexed>) {
             rest = after;
         } else if let Some(Lexeme::Number(_)) = parts.last() {
             // What hangs on a number: a VAT letter, a unit, a currency, or it was a word after all (`10мг`).
-            let tail = rest.trim_matches(['(', ')', '.', ',', ';']);
+            let tail = rest.trim_matches(['(', ')', '.', ',', ';', '-', '|', '*']);
             let sum = parts
                 .last()
                 .is_some_and(|p| matches!(p, Lexeme::Number(n) if n.decimals == 2));
@@ -165,10 +189,28 @@ fn lex_word(text: &str, word: usize, out: &mut Vec<Lexed>) {
 /// A number at the beginning of the text and what follows. Letters that look like digits count as digits when the
 /// number has a separator and mostly real digits.
 fn number(text: &str) -> Option<(Number, &str)> {
+    let text = without_currency(text);
     let (negative, body) = match text.strip_prefix(['-', '−', '–']) {
         Some(body) => (true, body),
         None => (false, text),
     };
+    // `.40` is how some registers print less than one.
+    let bare_decimals = body
+        .strip_prefix('.')
+        .is_some_and(|rest| rest.len() == 2 && rest.bytes().all(|b| b.is_ascii_digit()));
+    if bare_decimals {
+        let digits = body.get(1..).and_then(|rest| rest.parse().ok())?;
+        let number = Number {
+            digits,
+            decimals: 2,
+            whole_digits: 1,
+            negative,
+        };
+        return Some((number, ""));
+    }
+    if let Some(grouped) = grouped_thousands(body, negative) {
+        return Some(grouped);
+    }
     let mut digits = String::new();
     let mut whole_digits = 0;
     let mut decimals = 0;
@@ -213,6 +255,45 @@ fn number(text: &str) -> Option<(Number, &str)> {
     Some((number, body.get(end..).unwrap_or_default()))
 }
 
+/// A currency printed before its sum: `$8.20`, `RM13.58`.
+fn without_currency(text: &str) -> &str {
+    ["$", "RM", "₴", "€", "£", "₽"]
+        .iter()
+        .find_map(|sign| text.strip_prefix(sign))
+        .filter(|rest| {
+            rest.trim_start_matches(['.', '-'])
+                .starts_with(|c: char| c.is_ascii_digit())
+        })
+        .unwrap_or(text)
+}
+
+/// `1,143.63`: one to three digits, groups of three behind commas, a point and two decimals.
+fn grouped_thousands(body: &str, negative: bool) -> Option<(Number, &str)> {
+    let end = body
+        .find(|c: char| !(c.is_ascii_digit() || matches!(c, ',' | '.')))
+        .unwrap_or(body.len());
+    let (number, rest) = body.split_at_checked(end)?;
+    let (whole, decimals) = number.split_once('.')?;
+    let mut groups = whole.split(',');
+    let first = groups.next()?;
+    let grouped = whole.contains(',')
+        && (1..=3).contains(&first.len())
+        && groups.all(|group| group.len() == 3)
+        && decimals.len() == 2
+        && decimals.bytes().all(|b| b.is_ascii_digit());
+    let digits: String = whole.chars().filter(char::is_ascii_digit).collect();
+    if !grouped || digits.len() + 2 > DIGITS_MAX {
+        return None;
+    }
+    let number = Number {
+        digits: format!("{digits}{decimals}").parse().ok()?,
+        decimals: 2,
+        whole_digits: u8::try_from(digits.len()).ok()?,
+        negative,
+    };
+    Some((number, rest))
+}
+
 fn next_is_digit(body: &str, at: usize) -> bool {
     body.get(at + 1..)
         .and_then(|rest| rest.chars().next())
@@ -232,16 +313,10 @@ fn inside_number(body: &str, at: usize, separated: bool, decimals: usize) -> boo
     }
 }
 
-const fn digit_of_letter(c: char) -> Option<char> {
-    match c {
-        'O' | 'o' | 'О' | 'о' => Some('0'),
-        'l' | 'I' | '|' | 'І' => Some('1'),
-        'З' | 'з' => Some('3'),
-        'S' => Some('5'),
-        'б' => Some('6'),
-        'B' | 'В' => Some('8'),
-        _ => None,
-    }
+fn digit_of_letter(c: char) -> Option<char> {
+    (!c.is_ascii_digit())
+        .then(|| glyphs::digit(c).map(|(digit, _)| digit))
+        .flatten()
 }
 
 fn is_times(text: &str) -> bool {
@@ -278,7 +353,7 @@ fn is_counted_unit(text: &str) -> bool {
 
 fn is_currency(text: &str) -> bool {
     let text = text.trim_end_matches('.');
-    ["грн", "uah", "руб", "р", "₴", "₽"]
+    ["грн", "uah", "руб", "р", "₴", "₽", "sr", "zr", "-"]
         .iter()
         .any(|currency| text.to_lowercase() == *currency)
 }

@@ -7,13 +7,20 @@
 pub mod anomalies;
 pub mod arithmetic;
 pub mod dates;
+pub mod evidence;
+pub mod glyphs;
 pub mod header;
 pub mod items;
 pub mod kinds;
 pub mod lexemes;
+pub mod merchant;
+mod merge;
+pub mod moments;
+pub mod numbers;
 pub mod row;
 pub mod totals;
 pub mod vat;
+pub mod vote;
 pub mod words;
 
 use chrono::{NaiveDate, NaiveDateTime};
@@ -25,6 +32,10 @@ use row::Row;
 
 /// Most lines that are looked at.
 const ROWS_MAX: usize = 600;
+/// Most readings of one photo that are compared.
+const READINGS_MAX: usize = 8;
+/// The most that a total is believed whose digits were changed until the goods came out at it.
+const MENDED_MAX: u32 = 890;
 
 /// Everything that the text says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -53,43 +64,195 @@ pub struct ReceiptText {
     pub is_return: bool,
     /// The currency, when the text tells.
     pub currency: Option<Currency>,
+    /// Fields in which a digit was changed because exactly one change made it possible: `total`, `items`,
+    /// `purchased_at`, `register_number`.
+    pub repaired: Vec<&'static str>,
 }
 
 /// Reads the fields. `known_total` is the total of the QR code in minor units, which settles doubtful digits with
 /// certainty.
 #[must_use]
 pub fn parse(lines: &[Line], known_total: Option<i64>) -> ReceiptText {
-    let rows: Vec<Row> = lines
+    parse_all(&[lines], known_total)
+}
+
+/// Reads the fields out of several readings of the same photo: the goods of the reading whose goods prove themselves
+/// best, everything else by what the readings agree on. The first reading is the one that counts when all else is equal.
+#[must_use]
+pub fn parse_all(readings: &[&[Line]], known_total: Option<i64>) -> ReceiptText {
+    let mut pages: Vec<Page> = readings
         .iter()
-        .take(ROWS_MAX)
-        .map(Row::new)
-        .filter(|row| !row.words.is_empty())
+        .take(READINGS_MAX)
+        .map(|lines| Page::read(lines))
         .collect();
-    let kinds: Vec<kinds::Kind> = rows.iter().map(kinds::kind).collect();
-    let mut totals = totals::find(&rows, &kinds);
-    let mut items = items::find(&rows, &kinds, totals.first_row);
-    let vat = vat::find(&rows, &kinds);
-    let adds_up = settle(&mut items, &mut totals, known_total);
-    vat::mend_letters(
-        &mut items,
-        &vat,
-        known_total.or_else(|| totals.chosen().map(|field| field.value)),
-    );
-    let (purchased_at, purchased_on) = moment(&rows);
-    ReceiptText {
-        merchant: header::merchant(&rows, &kinds),
-        tax_id: header::tax_id(&rows),
-        register_number: header::register_number(&rows),
-        receipt_number: header::receipt_number(&rows),
-        purchased_at,
-        purchased_on,
-        totals,
-        adds_up,
-        items,
-        vat,
-        is_return: header::is_return(&rows),
-        currency: currency(&rows),
+    merge::proven_lines(&mut pages);
+    let elected = elect_total(&pages);
+    for page in &mut pages {
+        page.settle(elected.as_ref(), known_total);
     }
+    let merit = |page: &Page| {
+        let proven = page.items.iter().filter(|i| arithmetic::is_proven(i));
+        (page.adds_up, proven.count(), page.items.len())
+    };
+    let best = (0..pages.len())
+        .rev()
+        .max_by_key(|at| pages.get(*at).map(merit));
+    let everywhere = |find: fn(&[Row]) -> Vec<vote::Candidate<String>>| {
+        let mut found: Vec<_> = pages.iter().flat_map(|page| find(&page.rows)).collect();
+        vote::prefer_zeros(&mut found);
+        vote::elect(&found)
+    };
+    let (tax_id, register) = (everywhere(numbers::tax_ids), everywhere(numbers::registers));
+    let mentions: Vec<_> = pages
+        .iter()
+        .flat_map(|page| moments::mentions(&page.rows))
+        .collect();
+    let purchase = moments::purchase(&mentions);
+    let heads: Vec<_> = pages.iter().map(|p| (&*p.rows, &*p.kinds)).collect();
+    let merchant = merchant::find(&heads);
+    let receipt_number = pages
+        .iter()
+        .find_map(|page| header::receipt_number(&page.rows));
+    let is_return = pages.iter().any(|page| header::is_return(&page.rows));
+    let currency = pages.iter().find_map(|page| currency(&page.rows));
+    let mut repaired = Vec::new();
+    repaired.extend(
+        register
+            .as_ref()
+            .filter(|c| c.repaired)
+            .map(|_| "register_number"),
+    );
+    repaired.extend(purchase.repaired.then_some("purchased_at"));
+    let Some(page) = best
+        .filter(|at| *at < pages.len())
+        .map(|at| pages.swap_remove(at))
+    else {
+        return ReceiptText::default();
+    };
+    repaired.extend(page.total_mended.then_some("total"));
+    repaired.extend(page.items_mended.then_some("items"));
+    ReceiptText {
+        merchant,
+        tax_id: tax_id.map(|c| c.field),
+        register_number: register.map(|c| c.field),
+        receipt_number,
+        purchased_at: purchase.at,
+        purchased_on: purchase.on,
+        totals: page.totals,
+        adds_up: page.adds_up,
+        items: page.items,
+        vat: page.vat,
+        is_return,
+        currency,
+        repaired,
+    }
+}
+
+/// One reading of the photo.
+struct Page {
+    rows: Vec<Row>,
+    kinds: Vec<kinds::Kind>,
+    totals: totals::Totals,
+    items: Vec<items::Draft>,
+    vat: Vec<vat::VatLine>,
+    adds_up: bool,
+    total_mended: bool,
+    items_mended: bool,
+}
+
+impl Page {
+    fn read(lines: &[Line]) -> Self {
+        let rows: Vec<Row> = lines
+            .iter()
+            .take(ROWS_MAX)
+            .map(Row::new)
+            .filter(|row| !row.words.is_empty())
+            .collect();
+        let kinds: Vec<kinds::Kind> = rows.iter().map(kinds::kind).collect();
+        let totals = totals::find(&rows, &kinds);
+        let items = items::find(&rows, &kinds, totals.first_row);
+        let vat = vat::find(&rows, &kinds);
+        Self {
+            rows,
+            kinds,
+            totals,
+            items,
+            vat,
+            adds_up: false,
+            total_mended: false,
+            items_mended: false,
+        }
+    }
+
+    /// Settles the goods against the total, and the total against the goods.
+    fn settle(&mut self, elected: Option<&evidence::Verdict>, known_total: Option<i64>) {
+        let before: Vec<(i64, i64)> = self.amounts();
+        let printed = [self.totals.sum.clone(), self.totals.to_pay.clone()];
+        // The elected total first: it has all the evidence there is. What was inferred from the goods proves nothing.
+        self.adds_up = known_total.is_none()
+            && elected
+                .filter(|e| !e.inferred)
+                .is_some_and(|e| arithmetic::settle(&mut self.items, Some(e.field.value)))
+            || settle(&mut self.items, &mut self.totals, known_total);
+        self.items_mended = before != self.amounts();
+        self.total_mended = printed != [self.totals.sum.clone(), self.totals.to_pay.clone()];
+        self.elect(elected);
+        vat::mend_letters(
+            &mut self.items,
+            &self.vat,
+            known_total.or_else(|| self.totals.chosen().map(|field| field.value)),
+        );
+    }
+
+    fn amounts(&self) -> Vec<(i64, i64)> {
+        self.items
+            .iter()
+            .map(|item| (item.sum_minor, item.discount_minor))
+            .collect()
+    }
+
+    /// The total after all: as elected, unless the goods have mended a misread one.
+    fn elect(&mut self, elected: Option<&evidence::Verdict>) {
+        if self.total_mended {
+            let mended = self.totals.chosen().cloned();
+            self.totals.elected = mended.map(|mut field| {
+                field.confidence = field.confidence.min(vote::thousandths(MENDED_MAX));
+                field
+            });
+            return;
+        }
+        let Some(verdict) = elected else { return };
+        let mut field = verdict.field.clone();
+        // What is paid counts, where the two totals differ by rounding only.
+        if let Some(to_pay) = &self.totals.to_pay
+            && to_pay.value != field.value
+            && to_pay.value.abs_diff(field.value) <= totals::CASH_ROUNDING_MAX.unsigned_abs()
+        {
+            field.value = to_pay.value;
+            field.region = to_pay.region;
+        }
+        if !verdict.inferred {
+            self.totals.adopt(&field);
+        }
+        self.totals.elected = Some(field);
+    }
+}
+
+/// The total that all readings together speak for.
+fn elect_total(pages: &[Page]) -> Option<evidence::Verdict> {
+    let mut clues = Vec::new();
+    for (index, page) in pages.iter().enumerate() {
+        clues.extend(evidence::clues(&page.rows, &page.kinds, index));
+        clues.extend(evidence::of_goods(&page.items, index));
+    }
+    let vat: Vec<&[vat::VatLine]> = pages.iter().map(|page| &*page.vat).collect();
+    // Goods alone are no total: something must be printed as one.
+    let line_of_total = |page: &Page| {
+        page.kinds
+            .iter()
+            .any(|kind| matches!(kind, kinds::Kind::Total | kinds::Kind::ToPay))
+    };
+    evidence::elect(&clues, &vat, pages.iter().any(line_of_total))
 }
 
 /// Tries the totals in the order of their certainty. When each line proves itself and the only total of the text is a
@@ -126,53 +289,6 @@ fn settle(
         }
     }
     mended && arithmetic::settle(items, Some(lines))
-}
-
-/// The first date with a time, else the first date with a time of its own on a neighbouring line, else a date alone.
-fn moment(rows: &[Row]) -> (Option<Field<NaiveDateTime>>, Option<Field<NaiveDate>>) {
-    let mut day = None;
-    for (index, row) in rows.iter().enumerate() {
-        let Some(found) = dates::moment(&row.text()) else {
-            continue;
-        };
-        let words = value_words(row);
-        if let Some(time) = found.time {
-            return (Some(row.field(found.date.and_time(time), words)), None);
-        }
-        let beside = [index.checked_sub(1), Some(index + 1)]
-            .into_iter()
-            .flatten()
-            .find_map(|i| {
-                let row = rows.get(i)?;
-                dates::moment(&row.text())
-                    .is_none()
-                    .then(|| dates::time_alone(&row.text()))
-                    .flatten()
-            });
-        if day.is_none() {
-            day = Some((
-                row.field(found.date, words.clone()),
-                beside.map(|time| row.field(found.date.and_time(time), words)),
-            ));
-        }
-    }
-    match day {
-        Some((_, Some(moment))) => (Some(moment), None),
-        Some((date, None)) => (None, Some(date)),
-        None => (None, None),
-    }
-}
-
-/// The words of a line which hold digits and separators of dates.
-fn value_words(row: &Row) -> std::ops::Range<usize> {
-    let part = |w: &crate::layout::Word| w.text.chars().filter(char::is_ascii_digit).count() >= 2;
-    let first = row.words.iter().position(part).unwrap_or(0);
-    let last = row
-        .words
-        .iter()
-        .rposition(part)
-        .map_or(row.words.len(), |i| i + 1);
-    first..last
 }
 
 fn currency(rows: &[Row]) -> Option<Currency> {

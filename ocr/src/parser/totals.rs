@@ -2,6 +2,7 @@
 
 use kvit_domain::recognition::Field;
 
+use super::arithmetic::mixed_up;
 use super::kinds::Kind;
 use super::row::Row;
 
@@ -17,13 +18,19 @@ pub struct Totals {
     pub to_pay: Option<Field<i64>>,
     /// The first line with a total: goods stand above it.
     pub first_row: Option<usize>,
+    /// What all evidence together elects, when it was weighed.
+    pub elected: Option<Field<i64>>,
 }
 
 impl Totals {
     /// The total: what is paid, when it differs from the sum by cash rounding at most. Otherwise one of the two was
-    /// misread, and the one read with more confidence counts.
+    /// misread, and the one read with more confidence counts. Evidence
+    /// that was weighed has the last word.
     #[must_use]
     pub fn chosen(&self) -> Option<&Field<i64>> {
+        if self.elected.is_some() {
+            return self.elected.as_ref();
+        }
         match (&self.sum, &self.to_pay) {
             (Some(sum), Some(to_pay)) => {
                 let close = sum.value.abs_diff(to_pay.value) <= CASH_ROUNDING_MAX.unsigned_abs();
@@ -46,6 +53,29 @@ impl Totals {
             }
             _ => false,
         }
+    }
+
+    /// Takes over a total that other evidence shows (the payment, another reading of the photo): in the place of the
+    /// same total misread, else beside the one that was read.
+    pub fn adopt(&mut self, elected: &Field<i64>) {
+        if self.include(elected.value) {
+            return;
+        }
+        let misread = |place: &Option<Field<i64>>| {
+            place
+                .as_ref()
+                .is_some_and(|field| mixed_up(field.value, elected.value))
+        };
+        let place = if misread(&self.sum) {
+            &mut self.sum
+        } else if misread(&self.to_pay) || self.to_pay.is_none() {
+            &mut self.to_pay
+        } else if self.sum.is_none() {
+            &mut self.sum
+        } else {
+            &mut self.to_pay
+        };
+        *place = Some(elected.clone());
     }
 
     /// Whether a value is one of the printed totals.

@@ -3,6 +3,8 @@
 //! The engine mixes Latin and Cyrillic letters that look alike and reads `І` as `1` inside a word. Keywords are
 //! compared after folding both sides the same way; longer ones may differ by a letter.
 
+use super::glyphs;
+
 /// A word folded for comparison: capitals, Cyrillic look-alikes, letters and digits only.
 #[must_use]
 pub fn folded(word: &str) -> String {
@@ -24,7 +26,9 @@ const fn letter_of_digit(c: char) -> char {
         '0' => 'О',
         '1' => 'І',
         '3' => 'З',
-        '6' => 'Б',
+        '4' => 'Ч',
+        '5' | '6' => 'Б',
+        '8' => 'В',
         _ => c,
     }
 }
@@ -35,7 +39,12 @@ const fn look_alike(c: char) -> char {
         'B' => 'В',
         'C' => 'С',
         'E' | 'Ё' | 'Є' => 'Е',
+        // Small Latin letters that look like other Cyrillic ones: `ngs` and `roTIBKA` are `пдв` and `гоТІВКА`.
+        'G' => 'Д',
         'H' => 'Н',
+        'N' => 'П',
+        'R' => 'Г',
+        'U' => 'И',
         'I' | 'Ї' | '|' => 'І',
         'K' => 'К',
         'M' => 'М',
@@ -82,11 +91,46 @@ pub fn mended(word: &str) -> String {
     chars.iter().enumerate().map(meant).collect()
 }
 
+/// A word that looks Cyrillic in every letter and holds Latin ones (`BITAMIH`, `KAPTKA`) in Cyrillic letters; any other
+/// word as it is.
+#[must_use]
+pub fn cyrillic(word: &str) -> String {
+    let letters = || word.chars().filter(|c| c.is_alphabetic());
+    let twin = |c: char| match c {
+        'I' => 'І',
+        'i' => 'і',
+        'a' => 'а',
+        'c' => 'с',
+        'e' => 'е',
+        'o' => 'о',
+        'p' => 'р',
+        'x' => 'х',
+        'y' => 'у',
+        other => look_alike(other),
+    };
+    let mixed = letters().any(is_cyrillic) && letters().any(|c| c.is_ascii_alphabetic());
+    let all_twins = letters().count() >= 4
+        && letters().all(|c| is_cyrillic(twin(c)) && !matches!(c, 'N' | 'R' | 'U' | 'G'));
+    if !(mixed || all_twins) {
+        return word.to_owned();
+    }
+    word.chars()
+        .map(|c| {
+            if c.is_ascii_alphabetic() && !matches!(c, 'N' | 'R' | 'U' | 'G') {
+                twin(c)
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
 fn is_cyrillic(c: char) -> bool {
     ('\u{400}'..='\u{4ff}').contains(&c)
 }
 
-/// Whether a folded word is this keyword: exact up to four letters, one wrong letter from five, two from nine.
+/// Whether a folded word is this keyword: exact up to two letters, one look-alike from three, one wrong letter from
+/// five, two from nine.
 #[must_use]
 pub fn is_keyword(folded_word: &str, keyword: &str) -> bool {
     is_folded_keyword(folded_word, &folded(keyword))
@@ -96,15 +140,14 @@ fn is_folded_keyword(word: &str, keyword: &str) -> bool {
     if word == keyword {
         return true;
     }
-    let letters = keyword.chars().count();
-    let forgiven = match letters {
-        0..=4 => 0,
-        5..=8 => 1,
-        _ => 2,
+    let forgiven = match keyword.chars().count() {
+        0..=2 => return false,
+        3 => 4,
+        4 => 8,
+        5..=8 => 12,
+        _ => 22,
     };
-    forgiven > 0
-        && word.chars().count().abs_diff(letters) <= forgiven
-        && strsim::levenshtein(word, keyword) <= forgiven
+    glyphs::word_cost(word, keyword, forgiven) <= forgiven
 }
 
 /// Where a phrase begins among folded words.

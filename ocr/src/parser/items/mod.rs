@@ -240,7 +240,9 @@ impl Walk {
             self.flush();
         }
         // `957 ЗТ шт 95.31`: a spoilt quantity line under its name adds nothing to the name.
-        let spoilt = !self.name.is_empty() && is_spoilt_quantity(row, from..priced.name_end);
+        let spoilt = !self.name.is_empty()
+            && self.quantity.is_none()
+            && is_spoilt_quantity(row, from..priced.name_end);
         if !spoilt {
             self.add_name(row, from..priced.name_end);
         }
@@ -378,5 +380,12 @@ fn is_spoilt_quantity(row: &Row, range: std::ops::Range<usize>) -> bool {
     let text = row.text_of(range);
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let digits = text.chars().filter(char::is_ascii_digit).count();
-    digits > 0 && (letters <= 2 || (ends_in_unit && letters <= 6))
+    let strength = text.split(' ').any(|word| {
+        let unit = word.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ','));
+        unit.len() < word.len() && ["мг", "мл", "г", "%", "см", "мм", "кг", "мкг"].contains(&unit)
+    });
+    !strength
+        && !text.contains('№')
+        && digits > 0
+        && (letters <= 2 || (ends_in_unit && letters <= 6))
 }

@@ -3,6 +3,7 @@
 use kvit_domain::quantity::Quantity;
 
 use crate::layout::Word;
+use crate::parser::glyphs;
 use crate::parser::lexemes::{Lexeme, Number};
 use crate::parser::row::Row;
 
@@ -123,6 +124,15 @@ fn plain_quantity_line(row: &Row) -> Option<Priced> {
     };
     let (left, right) = (number(left_at)?, number(times + 1)?);
     let (quantity, price) = quantity_and_price(left, right)?;
+    // `1,9х 36.40` behind words is a size at the end of a name and its sum: quantities have three decimals or none.
+    let sums_behind = lexed
+        .iter()
+        .skip(times + 2)
+        .any(|l| matches!(&l.lexeme, Lexeme::Number(n) if n.minor().is_some()));
+    let words_before = lexed.get(left_at).is_some_and(|l| l.word > 0);
+    if matches!(quantity.decimals, 1 | 2) && words_before && !sums_behind {
+        return None;
+    }
     let quantity = Quantity::from_thousandths(quantity.thousandths().filter(|q| *q > 0)?);
     let unit_price_minor = price.minor()?;
     // Behind the price: units, `=`, the sum, the VAT letter.
@@ -145,7 +155,7 @@ fn plain_quantity_line(row: &Row) -> Option<Priced> {
     let quantity = if lost_separator {
         thousandths
     } else {
-        quantity
+        whole_when_crossed(quantity, unit_price_minor, sum_minor)
     };
     let first_word = lexed.get(left_at)?.word;
     Some(Priced {
@@ -156,6 +166,34 @@ fn plain_quantity_line(row: &Row) -> Option<Priced> {
         name_words: 0..first_word,
         words: row.words.get(first_word..).unwrap_or_default().to_vec(),
     })
+}
+
+/// `2.008` where the zeros are crossed is two: when the product says so, or when there is no sum to ask and every
+/// decimal is a sign that crossed zeros are read as. Less than one is never touched: `0.868` is a weight.
+fn whole_when_crossed(quantity: Quantity, unit: i64, sum: Option<i64>) -> Quantity {
+    let (whole, decimals) = (
+        quantity.thousandths() / 1_000,
+        quantity.thousandths() % 1_000,
+    );
+    if decimals == 0 || !(1..100).contains(&whole) {
+        return quantity;
+    }
+    let crossed = format!("{decimals:03}")
+        .chars()
+        .all(glyphs::is_crossed_zero);
+    let near = |quantity: Quantity| {
+        sum.is_some_and(|sum| {
+            quantity
+                .price(unit)
+                .is_ok_and(|product| product.abs_diff(sum) <= 1)
+        })
+    };
+    let pieces = Quantity::from_thousandths(whole * 1_000);
+    if near(pieces) || (crossed && !near(quantity)) {
+        pieces
+    } else {
+        quantity
+    }
 }
 
 /// Which of two factors is the quantity: the one with three decimals or none; with two decimals on both sides the
