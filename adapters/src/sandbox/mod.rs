@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod faults;
+mod front;
 mod journal;
 pub mod portmone;
 mod server;
@@ -124,6 +125,7 @@ impl Sandbox {
         let router = telegram::router(Arc::clone(&telegram))
             .merge(portmone::router(Arc::clone(&portmone)))
             .merge(yookassa::router(Arc::clone(&yookassa)))
+            .route("/", axum::routing::get(front::show))
             .route(
                 "/_sandbox/health",
                 axum::routing::get(|| async { axum::Json(serde_json::json!({"ok": true})) }),

@@ -15,7 +15,7 @@ mod fold;
 mod life;
 mod listing;
 mod notices;
-mod page;
+pub(in crate::sandbox) mod page;
 mod payments;
 mod payouts;
 mod reads;

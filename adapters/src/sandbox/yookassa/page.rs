@@ -159,14 +159,27 @@ fn options<'a>(words: impl Iterator<Item = &'a str>, chosen: Option<&str>) -> St
 }
 
 fn page(status: StatusCode, body: &str) -> Response {
+    let footer = "Simulated payment page. No money moves here.";
+    framed(status, "Payment", body, footer)
+}
+
+/// A page of the simulator. The body is HTML already; the rest stands in it as text.
+pub(in crate::sandbox) fn framed(
+    status: StatusCode,
+    title: &str,
+    body: &str,
+    footer: &str,
+) -> Response {
     let style = "body{font:16px/1.5 system-ui,sans-serif;max-width:26rem;margin:10vh auto;padding:0 1rem;color:#222}\
         .sum{font-size:2.2rem;margin:0}form{margin:1.2rem 0;display:flex;gap:.6rem;align-items:end}label{flex:1}\
         select{width:100%;font:inherit;padding:.3rem}button{font:inherit;padding:.4rem 1.2rem;background:#175;color:#fff;\
         border:0;border-radius:.3rem}.no{background:#a33}.done{font-weight:600}footer{color:#777;font-size:.85rem}";
     let text = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-         <title>Payment</title><style>{style}</style><body>{body}\
-         <footer>Simulated payment page. No money moves here.</footer></body></html>"
+         <title>{}</title><style>{style}</style><body>{body}\
+         <footer>{}</footer></body></html>",
+        escaped(title),
+        escaped(footer)
     );
     let mut headers = HeaderMap::new();
     headers.insert(
@@ -178,7 +191,7 @@ fn page(status: StatusCode, body: &str) -> Response {
 }
 
 /// Fit to stand in a page's text and in its quoted attributes.
-fn escaped(text: &str) -> String {
+pub(in crate::sandbox) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
