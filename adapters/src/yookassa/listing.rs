@@ -129,12 +129,13 @@ impl Line {
         }
     }
 
-    /// Every object that was created within the window, each once as it was seen last, in the order of creation.
+    /// Every object that was created within the window, each once as it was seen last, in the order of creation. One whose moment
+    /// cannot be read comes first.
     pub(super) async fn all<T: Send>(
         &self,
         list: List<'_>,
         window: Window,
-        read: impl Fn(&Node) -> Result<(String, DateTime<Utc>, T), AnswerError> + Sync,
+        read: impl Fn(&Node) -> (String, Option<DateTime<Utc>>, T) + Sync,
     ) -> Result<Vec<T>, Lost> {
         let mut found: BTreeMap<String, (DateTime<Utc>, T)> = BTreeMap::new();
         let mut from = window.from;
@@ -145,7 +146,9 @@ impl Line {
                 ..list
             };
             self.pages(list, |item| {
-                let (id, created_at, item) = read(item)?;
+                let (id, created_at, item) = read(item);
+                // Within the window by the provider's own word, since it was asked for nothing else.
+                let created_at = created_at.unwrap_or(window.from);
                 if window.holds(created_at) {
                     found.insert(id, (created_at, item));
                 }

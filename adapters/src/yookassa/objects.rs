@@ -24,7 +24,7 @@ pub(super) enum Status {
 }
 
 impl Status {
-    fn read(node: &Node) -> Read<Self> {
+    pub(super) fn read(node: &Node) -> Read<Self> {
         let text = node.text().ok_or(AnswerError::Missing("status"))?;
         Ok(match text {
             "pending" => Self::Pending,

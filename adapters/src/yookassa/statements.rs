@@ -1,18 +1,24 @@
 //! The provider's own lists, for reconciliation: payments and refunds with the shop's key, payouts with the gateway's.
+//!
+//! A shop may take money in ways that are not ours, such as in another currency. An object that cannot be read is told as such,
+//! with what stands in it of names and dates, and the list goes on. A page that cannot be read is no list at all.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use kvit_commands::ports::payment::PaymentFault;
-use kvit_commands::ports::statement::{ItemStatus, StatementItem, StatementSource};
+use kvit_commands::ports::statement::{
+    Flaw, ItemStatus, Listing, StatementItem, StatementSource, Unreadable,
+};
 use kvit_domain::ledger::ProviderName;
 use kvit_domain::money::Money;
 use kvit_domain::reconciliation::StatementKind;
+use sha2::{Digest, Sha256};
 
 use super::client::YookassaClient;
 use super::line::Line;
 use super::listing::{List, Window};
 use super::node::{AnswerError, Node};
-use super::objects::{Payment, Payout, Refund, Status};
+use super::objects::{Payment, Payout, Refund, Status, is_id, metadata, time};
 use super::outcome::Lost;
 use super::payments::refund_id;
 
@@ -75,13 +81,65 @@ fn payout(node: &Node) -> Result<StatementItem, AnswerError> {
     })
 }
 
+/// Which operation of ours an object names, whatever else cannot be read of it.
+fn named_in_metadata(node: &Node) -> Option<String> {
+    metadata(node, "operation_id")
+}
+
+fn named_in_description(node: &Node) -> Option<String> {
+    refund_id(node.at("description").text()).map(|id| id.to_string())
+}
+
+fn flaw(error: &AnswerError) -> Flaw {
+    match error {
+        AnswerError::Amount => Flaw::Amount,
+        AnswerError::Currency => Flaw::Currency,
+        AnswerError::Missing(what) => match *what {
+            "id" => Flaw::Name,
+            "amount" => Flaw::Amount,
+            "created_at" => Flaw::Date,
+            "status" => Flaw::Status,
+            "test" => Flaw::Test,
+            _ => Flaw::Form,
+        },
+        AnswerError::NotWellFormed | AnswerError::Another(_) | AnswerError::Endless => Flaw::Form,
+    }
+}
+
+fn unreadable(node: &Node, operation_id: Option<String>, error: &AnswerError) -> Unreadable {
+    let id = node.at("id").text().filter(|id| is_id(id));
+    Unreadable {
+        // Without an id of its own it is known by what it is: the same object has the same name in each reading.
+        provider_id: id.map_or_else(|| nameless(node), str::to_owned),
+        operation_id,
+        flaw: flaw(error),
+        status: Status::read(node.at("status"))
+            .ok()
+            // A word that nobody knows says nothing about money.
+            .filter(|status| !matches!(status, Status::Other(_)))
+            .map(|status| item_status(&status)),
+        created_at: time(node.at("created_at")),
+    }
+}
+
+fn nameless(node: &Node) -> String {
+    let digest = hex::encode(Sha256::digest(format!("{node:?}")));
+    format!("nameless-{}", digest.get(..16).unwrap_or_default())
+}
+
+/// How the objects of a list are read.
+struct Reader {
+    item: fn(&Node) -> Result<StatementItem, AnswerError>,
+    operation: fn(&Node) -> Option<String>,
+}
+
 async fn list(
     line: Option<&Line>,
     name: &'static str,
     path: &[&str],
     window: Window,
-    read: fn(&Node) -> Result<StatementItem, AnswerError>,
-) -> Result<Vec<StatementItem>, PaymentFault> {
+    reader: Reader,
+) -> Result<Listing, PaymentFault> {
     let line = line.ok_or(PaymentFault::Denied)?;
     let list = List {
         name,
@@ -89,12 +147,25 @@ async fn list(
         of: None,
         window: None,
     };
-    line.all(list, window, |node| {
-        let item = read(node)?;
-        Ok((item.provider_id.clone(), item.created_at, item))
-    })
-    .await
-    .map_err(Lost::of_question)
+    let read = |node: &Node| match (reader.item)(node) {
+        Ok(item) => (item.provider_id.clone(), Some(item.created_at), Ok(item)),
+        Err(error) => {
+            let one = unreadable(node, (reader.operation)(node), &error);
+            (one.provider_id.clone(), one.created_at, Err(one))
+        }
+    };
+    let all = line
+        .all(list, window, read)
+        .await
+        .map_err(Lost::of_question)?;
+    let mut listing = Listing::default();
+    for one in all {
+        match one {
+            Ok(item) => listing.items.push(item),
+            Err(one) => listing.unreadable.push(one),
+        }
+    }
+    Ok(listing)
 }
 
 #[async_trait]
@@ -120,17 +191,30 @@ impl StatementSource for YookassaStatements {
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<StatementItem>, PaymentFault> {
+        self.listing(kind, from, to).await?.whole()
+    }
+
+    async fn listing(
+        &self,
+        kind: StatementKind,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Listing, PaymentFault> {
         let window = Window { from, to };
         let (shop, gateway) = (self.client.shop(), self.client.gateway());
+        let reader = |item, operation| Reader { item, operation };
         match kind {
             StatementKind::Payments => {
-                list(shop, "payments.list", &["payments"], window, payment).await
+                let reader = reader(payment, named_in_metadata);
+                list(shop, "payments.list", &["payments"], window, reader).await
             }
             StatementKind::Refunds => {
-                list(shop, "refunds.list", &["refunds"], window, refund).await
+                let reader = reader(refund, named_in_description);
+                list(shop, "refunds.list", &["refunds"], window, reader).await
             }
             StatementKind::Payouts => {
-                list(gateway, "payouts.list", &["payouts"], window, payout).await
+                let reader = reader(payout, named_in_metadata);
+                list(gateway, "payouts.list", &["payouts"], window, reader).await
             }
             StatementKind::Settlement => Err(PaymentFault::Refused {
                 code: "local.kind".to_owned(),

@@ -2,8 +2,8 @@
 
 use chrono::Days;
 use kvit_adapters::portmone::gateway::{
-    ChangeOutcome, GatewayConfig, GatewayWire, Handle, LinkOutcome, PortmoneGateway, ResultOutcome,
-    Transaction, TransactionStatus, Window,
+    ChangeOutcome, GatewayConfig, GatewayWire, Handle, LinkOutcome, ListOutcome, PortmoneGateway,
+    ResultOutcome, Transaction, TransactionStatus, Window,
 };
 use kvit_adapters::portmone::{ConfigError, Refusal, Secret};
 use kvit_adapters::sandbox::portmone::client::PortmoneControl;
@@ -140,8 +140,14 @@ async fn without_days_only_the_last_month_is_searched() {
         panic!("not known")
     };
     assert_eq!(found.len(), 1);
-    assert_eq!(gateway.list(window(90)).await, ResultOutcome::Known(found));
-    assert_eq!(gateway.list(window(5)).await, ResultOutcome::Known(vec![]));
+    assert_eq!(
+        gateway.list(window(90)).await,
+        ListOutcome::Known(found, vec![])
+    );
+    assert_eq!(
+        gateway.list(window(5)).await,
+        ListOutcome::Known(vec![], vec![])
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use kvit_adapters::sandbox::yookassa::faults::{Outcome, YookassaAction};
 use kvit_adapters::yookassa::YookassaStatements;
 use kvit_commands::ports::payment::{PaymentFault, PaymentProvider};
 use kvit_commands::ports::payout::PayoutProvider;
-use kvit_commands::ports::statement::{ItemStatus, StatementItem, StatementSource};
+use kvit_commands::ports::statement::{Flaw, ItemStatus, StatementItem, StatementSource};
 use kvit_domain::ids::{PaymentId, RefundId};
 use kvit_domain::ledger::ProviderName;
 use kvit_domain::reconciliation::StatementKind;
@@ -359,6 +359,79 @@ async fn a_list_that_cannot_be_trusted_is_no_list() {
             "{shown}: {list:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn f61_one_payment_that_cannot_be_read_is_named_and_the_others_are_listed() {
+    let at: DateTime<Utc> = "2026-03-01T10:00:00Z".parse().unwrap();
+    let item = |id: &str| {
+        json!({"id": id, "status": "succeeded", "test": true, "created_at": at,
+            "metadata": {"operation_id": format!("op-{id}")},
+            "amount": {"value": "1.00", "currency": "RUB"}})
+    };
+    let with = |id: &str, name: &str, value: Value| {
+        let mut item = item(id);
+        item[name] = value;
+        item
+    };
+    let money = |value: &str, currency: &str| json!({"value": value, "currency": currency});
+    let mut unknown = with("p-status", "status", json!("warming_up"));
+    unknown["test"] = Value::Null;
+    let mut pages = json!({"type": "list", "items": [
+        item("p-1"),
+        with("p-tenge", "amount", money("1.00", "KZT")),
+        with("p-exact", "amount", money("1e2", "RUB")),
+        with("p-test", "test", Value::Null),
+        with("p-date", "created_at", json!("yesterday")),
+        unknown,
+        with("one <b>stranger</b>", "amount", money("1.00", "RUB")),
+        with("p-before", "amount", money("1.00", "KZT")),
+        item("p-2"),
+    ]});
+    pages["items"][7]["created_at"] = json!(at - TimeDelta::days(2));
+    let source = fixed(pages).await;
+    let (from, to) = (at - TimeDelta::hours(10), at + TimeDelta::hours(14));
+    let listing = source
+        .listing(StatementKind::Payments, from, to)
+        .await
+        .unwrap();
+    assert_orderly(&listing.items);
+    let read: Vec<&str> = listing
+        .items
+        .iter()
+        .map(|item| item.provider_id.as_str())
+        .collect();
+    assert_eq!(read, ["p-1", "p-2"]);
+    // One without a moment of its own comes first.
+    let told: Vec<_> = listing
+        .unreadable
+        .iter()
+        .map(|one| {
+            let name = one.provider_id.as_str();
+            (name, one.flaw, one.status, one.created_at)
+        })
+        .collect();
+    let nameless = told.iter().find(|one| one.1 == Flaw::Name).unwrap().0;
+    assert!(nameless.starts_with("nameless-") && nameless.len() == 25);
+    let done = Some(ItemStatus::Done);
+    assert_eq!(
+        told,
+        [
+            ("p-date", Flaw::Date, done, None),
+            (nameless, Flaw::Name, done, Some(at)),
+            ("p-exact", Flaw::Amount, done, Some(at)),
+            ("p-status", Flaw::Test, None, Some(at)),
+            ("p-tenge", Flaw::Currency, done, Some(at)),
+            ("p-test", Flaw::Test, done, Some(at)),
+        ]
+    );
+    let tenge = listing
+        .unreadable
+        .iter()
+        .find(|one| one.provider_id == "p-tenge");
+    assert_eq!(tenge.unwrap().operation_id.as_deref(), Some("op-p-tenge"));
+    let whole = source.items(StatementKind::Payments, from, to).await;
+    assert!(matches!(whole, Err(PaymentFault::Unknown(_))), "{whole:?}");
 }
 
 #[tokio::test]

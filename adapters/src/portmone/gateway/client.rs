@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::answer::{Answered, MAX_ANSWER_BYTES, parse_link, parse_transactions, written};
+use super::answer::{Item, Items, MAX_ANSWER_BYTES, parse_items, parse_link, whole, written};
 use super::config::{GatewayConfig, GatewayWire};
 use super::outcome::{
-    ChangeOutcome, GatewayMismatch, Handle, LinkOrder, LinkOutcome, ResultOutcome, Transaction,
-    TransactionStatus, Window,
+    ChangeOutcome, FlawedTransaction, GatewayMismatch, Handle, LinkOrder, LinkOutcome, ListOutcome,
+    ResultOutcome, Transaction, TransactionStatus, Window,
 };
 use super::signature::{link_signature, signed_moment};
 use crate::http::check_address;
@@ -36,8 +36,8 @@ struct Inner {
 }
 
 /// How one exchange ended.
-enum Exchange {
-    Transactions(Vec<Transaction>),
+enum Exchange<T> {
+    Transactions(T),
     Refused(Refusal),
     NotSent(NotSent),
     Unknown(Doubt),
@@ -144,7 +144,7 @@ impl PortmoneGateway {
     pub async fn result(&self, about: Handle<'_>, window: Option<Window>) -> ResultOutcome {
         let mut facts = vec![handle(about)];
         facts.extend(days(window));
-        let judge = |exchange| match exchange {
+        let judge = |exchange: Exchange<Vec<Transaction>>| match exchange {
             Exchange::Transactions(list) => {
                 let wrong = list
                     .iter()
@@ -166,24 +166,37 @@ impl PortmoneGateway {
     }
 
     /// Lists all transactions of some days, for reconciliation.
-    pub async fn list(&self, window: Window) -> ResultOutcome {
+    pub async fn list(&self, window: Window) -> ListOutcome {
         let facts: Vec<_> = days(Some(window)).collect();
         let judge = |exchange| match exchange {
-            Exchange::Transactions(list) => {
-                match list.iter().find_map(|one| self.wrong_party(one, None)) {
-                    Some(mismatch) => ResultOutcome::Mismatch(mismatch),
-                    None => ResultOutcome::Known(list),
-                }
-            }
-            other => unread(other),
+            Exchange::Transactions(items) => self.sorted(items),
+            Exchange::Refused(refusal) => ListOutcome::Refused(refusal),
+            Exchange::NotSent(reason) => ListOutcome::NotSent(reason),
+            Exchange::Unknown(doubt) => ListOutcome::Unknown(doubt),
         };
         observed(
             "result",
-            self.exchange("result", None, &facts),
+            self.exchange_items("result", None, &facts),
             judge,
-            ResultOutcome::label,
+            ListOutcome::label,
         )
         .await
+    }
+
+    fn sorted(&self, items: Vec<Item>) -> ListOutcome {
+        let (mut transactions, mut flawed) = (Vec::new(), Vec::new());
+        for item in items {
+            let (Item::Transaction(Transaction { payee_id, .. })
+            | Item::Flawed(FlawedTransaction { payee_id, .. }, _)) = &item;
+            if self.is_another(payee_id.as_ref()) {
+                return ListOutcome::Mismatch(GatewayMismatch::Payee);
+            }
+            match item {
+                Item::Transaction(one) => transactions.push(one),
+                Item::Flawed(one, _) => flawed.push(one),
+            }
+        }
+        ListOutcome::Known(transactions, flawed)
     }
 
     /// Sends money of one paid transaction back. The caller must have written its intent down, must know from [`result`](Self::result)
@@ -251,7 +264,7 @@ impl PortmoneGateway {
         about: Option<Handle<'_>>,
         judge: impl FnOnce(&Transaction) -> Verdict,
     ) -> ChangeOutcome {
-        let judge = |exchange| match exchange {
+        let judge = |exchange: Exchange<Vec<Transaction>>| match exchange {
             Exchange::Transactions(list) => {
                 let mut list = list.into_iter();
                 // Which of several is the answer would be a guess; and none is no answer.
@@ -285,9 +298,12 @@ impl PortmoneGateway {
     }
 
     /// A payee that the answer leaves out is no contradiction; one that differs is.
+    fn is_another(&self, payee_id: Option<&String>) -> bool {
+        payee_id.is_some_and(|id| *id != self.inner.config.payee_id)
+    }
+
     fn wrong_party(&self, one: &Transaction, about: Option<Handle<'_>>) -> Option<GatewayMismatch> {
-        let payee = &self.inner.config.payee_id;
-        if one.payee_id.as_ref().is_some_and(|id| id != payee) {
+        if self.is_another(one.payee_id.as_ref()) {
             return Some(GatewayMismatch::Payee);
         }
         match about? {
@@ -296,7 +312,29 @@ impl PortmoneGateway {
         }
     }
 
-    async fn exchange(&self, method: &str, action: Option<&str>, facts: &[Fact<'_>]) -> Exchange {
+    async fn exchange(
+        &self,
+        method: &str,
+        action: Option<&str>,
+        facts: &[Fact<'_>],
+    ) -> Exchange<Vec<Transaction>> {
+        match self.exchange_items(method, action, facts).await {
+            Exchange::Transactions(items) => match whole(items) {
+                Ok(list) => Exchange::Transactions(list),
+                Err(doubt) => Exchange::Unknown(doubt),
+            },
+            Exchange::Refused(refusal) => Exchange::Refused(refusal),
+            Exchange::NotSent(reason) => Exchange::NotSent(reason),
+            Exchange::Unknown(doubt) => Exchange::Unknown(doubt),
+        }
+    }
+
+    async fn exchange_items(
+        &self,
+        method: &str,
+        action: Option<&str>,
+        facts: &[Fact<'_>],
+    ) -> Exchange<Vec<Item>> {
         let Inner { config, line } = &*self.inner;
         let answer = match config.wire {
             GatewayWire::Json => {
@@ -313,10 +351,10 @@ impl PortmoneGateway {
             Err(Lost::NotSent(reason)) => return Exchange::NotSent(reason),
             Err(Lost::Unknown(doubt)) => return Exchange::Unknown(doubt),
         };
-        match parse_transactions(&body) {
-            Ok(Answered::Refused(refusal)) => Exchange::Refused(refusal),
+        match parse_items(&body) {
+            Ok(Items::Refused(refusal)) => Exchange::Refused(refusal),
             _ if status != 200 => Exchange::Unknown(Doubt::HttpStatus(status)),
-            Ok(Answered::Transactions(list)) => Exchange::Transactions(list),
+            Ok(Items::Listed(list)) => Exchange::Transactions(list),
             Err(doubt) => Exchange::Unknown(doubt),
         }
     }
@@ -328,7 +366,7 @@ enum Verdict {
     Mismatch(GatewayMismatch),
 }
 
-fn unread(exchange: Exchange) -> ResultOutcome {
+fn unread(exchange: Exchange<Vec<Transaction>>) -> ResultOutcome {
     match exchange {
         Exchange::Transactions(list) => ResultOutcome::Known(list),
         Exchange::Refused(refusal) => ResultOutcome::Refused(refusal),

@@ -20,8 +20,8 @@ pub use client::PortmoneGateway;
 pub use config::{GatewayConfig, GatewayWire};
 pub use order_number::OrderNumber;
 pub use outcome::{
-    ChangeOutcome, GatewayMismatch, Handle, LinkOrder, LinkOutcome, ResultOutcome, Transaction,
-    TransactionStatus, Window,
+    ChangeOutcome, FlawedTransaction, GatewayMismatch, Handle, LinkOrder, LinkOutcome, ListOutcome,
+    ResultOutcome, Transaction, TransactionStatus, Window,
 };
 pub use payments::{PaymentRules, PortmonePayments};
 pub use signature::link_signature;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use kvit_commands::ports::statement::Flaw;
 use url::Url;
 
 use crate::portmone::amount::Kopecks;
@@ -125,6 +126,32 @@ impl fmt::Debug for Transaction {
     }
 }
 
+/// A transaction of a list that cannot be read, as far as it can be named.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FlawedTransaction {
+    /// The provider's id, or a name made of a digest.
+    pub name: String,
+    /// Whose order it says that it is.
+    pub order_number: Option<String>,
+    /// The payee, where the answer names it.
+    pub payee_id: Option<String>,
+    /// Its state.
+    pub status: Option<TransactionStatus>,
+    /// When, Kyiv time.
+    pub paid_at: Option<NaiveDateTime>,
+    /// What cannot be read.
+    pub flaw: Flaw,
+}
+
+impl fmt::Debug for FlawedTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlawedTransaction")
+            .field("name", &self.name)
+            .field("flaw", &self.flaw)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A fact in the answer that differs from what was asked. A person must look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GatewayMismatch {
@@ -153,6 +180,21 @@ pub enum ResultOutcome {
     /// The answer is about something else.
     Mismatch(GatewayMismatch),
     /// The provider refuses to tell. Says nothing about the money.
+    Refused(Refusal),
+    /// Nothing learned: no connection.
+    NotSent(NotSent),
+    /// Nothing learned: no clear answer.
+    Unknown(Doubt),
+}
+
+/// What a list of days told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListOutcome {
+    /// The transactions, and those among them that cannot be read.
+    Known(Vec<Transaction>, Vec<FlawedTransaction>),
+    /// Something in it is not ours: none of it is believed.
+    Mismatch(GatewayMismatch),
+    /// The provider refuses to tell.
     Refused(Refusal),
     /// Nothing learned: no connection.
     NotSent(NotSent),
@@ -196,6 +238,20 @@ impl ResultOutcome {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Known(_) => "known",
+            Self::Mismatch(_) => "mismatch",
+            Self::Refused(_) => "refused",
+            Self::NotSent(_) => "not_sent",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+impl ListOutcome {
+    /// A short fixed word for logs and metrics.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Known(..) => "known",
             Self::Mismatch(_) => "mismatch",
             Self::Refused(_) => "refused",
             Self::NotSent(_) => "not_sent",

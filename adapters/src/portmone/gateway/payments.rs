@@ -23,8 +23,8 @@ use super::client::PortmoneGateway;
 use super::config::GatewayWire;
 use super::order_number::OrderNumber;
 use super::outcome::{
-    ChangeOutcome, Handle, LinkOrder, LinkOutcome, ResultOutcome, Transaction, TransactionStatus,
-    Window,
+    ChangeOutcome, FlawedTransaction, Handle, LinkOrder, LinkOutcome, ListOutcome, ResultOutcome,
+    Transaction, TransactionStatus, Window,
 };
 use crate::portmone::amount::Kopecks;
 
@@ -33,6 +33,8 @@ use crate::portmone::amount::Kopecks;
 const KEY_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 /// The provider knows no keys: a refund sent again would be a second one.
 const REFUND_KEY_LIFETIME: Duration = Duration::ZERO;
+/// Lists are not looked through further than this for a payment that came late.
+const LONGEST: TimeDelta = TimeDelta::days(30);
 /// How many refunds of this process are remembered as sent.
 const REMEMBERED: usize = 10_000;
 
@@ -88,6 +90,16 @@ impl PortmonePayments {
 
     pub(super) fn gateway(&self) -> &PortmoneGateway {
         &self.gateway
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// How long after its page was asked for a payment comes in, as far as lists are looked through.
+    pub(super) fn slowest(&self) -> TimeDelta {
+        let open = self.rules.page_open.saturating_add(self.rules.grace);
+        TimeDelta::from_std(open).unwrap_or(LONGEST).min(LONGEST)
     }
 
     /// From a day before a moment until tomorrow: clocks differ, and so do days.
@@ -218,7 +230,7 @@ fn number_of(provider_id: &str) -> Result<OrderNumber, PaymentFault> {
     OrderNumber::parse(provider_id).ok_or_else(|| refused("local.order_number"))
 }
 
-pub(super) fn known(outcome: ResultOutcome) -> Result<Vec<Transaction>, PaymentFault> {
+fn known(outcome: ResultOutcome) -> Result<Vec<Transaction>, PaymentFault> {
     match outcome {
         ResultOutcome::Known(list) => Ok(list),
         ResultOutcome::NotSent(reason) => Err(PaymentFault::NotSent(reason.to_string())),
@@ -230,6 +242,20 @@ pub(super) fn known(outcome: ResultOutcome) -> Result<Vec<Transaction>, PaymentF
             refusal.code
         ))),
     }
+}
+
+/// The transactions of some days, and those of them that cannot be read.
+pub(super) fn listed(
+    outcome: ListOutcome,
+) -> Result<(Vec<Transaction>, Vec<FlawedTransaction>), PaymentFault> {
+    let told = match outcome {
+        ListOutcome::Known(transactions, flawed) => return Ok((transactions, flawed)),
+        ListOutcome::Mismatch(mismatch) => ResultOutcome::Mismatch(mismatch),
+        ListOutcome::Refused(refusal) => ResultOutcome::Refused(refusal),
+        ListOutcome::NotSent(reason) => ResultOutcome::NotSent(reason),
+        ListOutcome::Unknown(doubt) => ResultOutcome::Unknown(doubt),
+    };
+    known(told).map(|list| (list, Vec::new()))
 }
 
 fn fault(outcome: ChangeOutcome) -> PaymentFault {
@@ -301,7 +327,18 @@ impl PaymentProvider for PortmonePayments {
         payment_id: PaymentId,
         since: DateTime<Utc>,
     ) -> Result<Option<PaymentSnapshot>, PaymentFault> {
-        let list = known(self.gateway.list(self.since(since)).await)?;
+        let (list, flawed) = listed(self.gateway.list(self.since(since)).await)?;
+        // What cannot be read is nobody's concern here unless it is, or may be, the payment that is looked for.
+        let may_be = |order: Option<&str>| {
+            order.is_none_or(|order| {
+                OrderNumber::parse(order).is_some_and(|number| number.payment_id == payment_id)
+            })
+        };
+        if flawed.iter().any(|one| may_be(one.order_number.as_deref())) {
+            return Err(PaymentFault::Unknown(
+                "a transaction that may be of this payment cannot be read".to_owned(),
+            ));
+        }
         let ours: Vec<Transaction> = list
             .into_iter()
             .filter(|one| {
