@@ -1,4 +1,19 @@
 //! The payout port on top of the client.
+//!
+//! # What a "no" to a payment proves
+//! Making a bill moves nothing, so any refusal of it is final for that bill. Paying one is another matter: a provider can say
+//! "error" for a payment that goes through, at once or a moment later, and nothing that is public tells which of its codes come
+//! before the money and which after. Therefore a refused payment is followed by a look at its bill:
+//!
+//! - `rejected` is the bill's last word: refused;
+//! - `paid` and `reversed` are last words as well, whatever the refusal said;
+//! - `created` proves little, since the payment may still be on its way. It is believed together with a refusal that says that the
+//!   call was never a payment: the documented code for a method that does not exist, and the codes of which the account's contract
+//!   says that the number or its operator is wrong. After any other refusal, also one that invites a later attempt, the outcome is
+//!   unknown: the hold stays, no other bill is made, and this one is asked about until it says a last word.
+//!
+//! What ends an unknown payout whose bill stays `created` is not decided here: the worker pays the same bill again where the
+//! contract says that a bill moves money once, and people may call it unpaid when the call is long enough ago.
 
 use async_trait::async_trait;
 use kvit_commands::ports::payout::{
@@ -13,6 +28,9 @@ use super::client::PortmoneClient;
 use super::outcome::{
     Bill, BillStatus, CreateOutcome, Mismatch, PayOutcome, Refusal, StatusOutcome,
 };
+
+/// The only documented code: the provider knows no method of that name, so it has called none.
+const NO_SUCH_METHOD: &str = "p001";
 
 /// The provider's id of each operator, which the account's contract names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +53,13 @@ impl Payees {
     }
 }
 
-/// What the provider's refusal codes mean. The list is not public, so it is configuration; a code that is not named is final.
+/// What the provider's refusal codes mean. The list is not public, so it is configuration; a code that
+/// is not named is final.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RefusalCodes {
-    /// Codes that say the number or operator is wrong.
+    /// Codes that say the number or operator is wrong, which the provider finds out before any money moves.
     pub destination: Vec<String>,
-    /// Codes that say a later attempt may succeed.
+    /// Codes that say a later attempt may succeed. Of a payment they prove nothing while its bill can still be paid.
     pub temporary: Vec<String>,
 }
 
@@ -104,7 +123,12 @@ impl PortmonePayouts {
         }
     }
 
-    /// A refused payment is believed only when the bill itself agrees: a provider can say "error" for a payment that goes through.
+    /// Whether a refusal says that the call was no payment at all.
+    fn is_before_money(&self, refusal: &Refusal) -> bool {
+        refusal.code == NO_SUCH_METHOD || self.codes.destination.contains(&refusal.code)
+    }
+
+    /// A refused payment is believed only when the bill itself agrees: see the module's description.
     async fn confirm_refusal(
         &self,
         terms: &Terms<'_>,
@@ -117,7 +141,12 @@ impl PortmonePayouts {
             .await
         {
             StatusOutcome::Known(bill) => match bill.status {
-                BillStatus::Created | BillStatus::Rejected => Err(self.refused(refusal)),
+                BillStatus::Rejected => Err(self.refused(refusal)),
+                BillStatus::Created if self.is_before_money(refusal) => Err(self.refused(refusal)),
+                BillStatus::Created => Err(ProviderFault::Unknown(format!(
+                    "refused with code {}, but the bill may still be paid",
+                    refusal.code
+                ))),
                 BillStatus::Paid => Ok(view(bill, PortStatus::Paid)),
                 BillStatus::Reversed => Ok(view(bill, PortStatus::Reversed)),
                 BillStatus::Other(_) => Ok(view(bill, PortStatus::Pending)),

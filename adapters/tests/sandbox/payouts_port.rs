@@ -5,9 +5,10 @@ use kvit_adapters::portmone::{
 };
 use kvit_adapters::sandbox::RunningSandbox;
 use kvit_adapters::sandbox::faults::Rule;
+use kvit_adapters::sandbox::portmone::Settlement;
 use kvit_adapters::sandbox::portmone::faults::{Blemish, PortmoneAction, Settle};
 use kvit_commands::ports::payout::{
-    BillStatus, PayoutOrder, PayoutProvider, ProviderFault, RefusalKind,
+    BillStatus, BillView, PayoutOrder, PayoutProvider, ProviderFault, RefusalKind,
 };
 use kvit_domain::money::{Currency, Money};
 use kvit_domain::payout::PayoutMethod;
@@ -51,6 +52,13 @@ fn refused(code: &str, kind: RefusalKind) -> ProviderFault {
     }
 }
 
+/// Refused, and the bill can still be paid.
+fn still_open(code: &str) -> Result<BillView, ProviderFault> {
+    Err(ProviderFault::Unknown(format!(
+        "refused with code {code}, but the bill may still be paid"
+    )))
+}
+
 #[tokio::test]
 async fn an_order_is_created_paid_and_asked_about() {
     let sandbox = sandbox().await;
@@ -85,11 +93,23 @@ async fn refusals_are_sorted_by_the_configured_codes() {
         provider.create(&foreign).await,
         Err(refused("s203", RefusalKind::Destination))
     );
+    let busy = PortmoneAction::Fail {
+        code: "s901".into(),
+        description: String::new(),
+        processed: false,
+    };
+    let control = sandbox.client();
+    let rule = Rule::on("bills.create", busy);
+    control.add_portmone_fault(rule).await.unwrap();
+    assert_eq!(
+        provider.create(&order()).await,
+        Err(refused("s901", RefusalKind::Temporary))
+    );
     let bill = provider.create(&order()).await.unwrap();
     sandbox.client().add_deposit(-100_000_000).await.unwrap();
     assert_eq!(
         provider.pay(&order(), &bill.bill_id).await,
-        Err(refused("s401", RefusalKind::Temporary))
+        still_open("s401")
     );
     assert_eq!(
         provider.pay(&order(), "9").await.unwrap_err(),
@@ -163,6 +183,63 @@ async fn f40_a_refused_payment_that_happened_all_the_same_is_reported_as_paid() 
     assert_eq!(
         provider.pay(&order(), &bill.bill_id).await.unwrap().status,
         BillStatus::Paid
+    );
+}
+
+#[tokio::test]
+async fn f40_a_payment_that_is_refused_and_made_later_is_open_until_its_bill_says_the_last_word() {
+    for code in ["s401", "s901", "x999"] {
+        let sandbox = sandbox().await;
+        let (provider, control) = (provider(&sandbox), sandbox.client());
+        let bill = provider.create(&order()).await.unwrap().bill_id;
+        let fail = PortmoneAction::Fail {
+            code: code.into(),
+            description: String::new(),
+            processed: false,
+        };
+        let rule = Rule::on("bills.pay", fail);
+        control.add_portmone_fault(rule).await.unwrap();
+        assert_eq!(provider.pay(&order(), &bill).await, still_open(code));
+        let status = async || {
+            let asked = provider.status(&order(), &bill).await.unwrap();
+            asked.unwrap().status
+        };
+        assert_eq!(status().await, BillStatus::Created, "no last word");
+        control.settle_bill(&bill, Settlement::Paid).await.unwrap();
+        assert_eq!(status().await, BillStatus::Paid);
+        let moved = control.bills().await.unwrap().moved_minor;
+        assert_eq!(moved, 5_000, "once, for the one bill that there is");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_never_was_one_is_refused_for_good_and_so_is_one_whose_bill_is_rejected() {
+    let sandbox = sandbox().await;
+    let (provider, control) = (provider(&sandbox), sandbox.client());
+    let refuse = async |code: &str| {
+        let fail = PortmoneAction::Fail {
+            code: code.into(),
+            description: String::new(),
+            processed: false,
+        };
+        let rule = Rule::on("bills.pay", fail);
+        control.add_portmone_fault(rule).await.unwrap();
+    };
+    let bill = provider.create(&order()).await.unwrap().bill_id;
+    for (code, kind) in [
+        ("p001", RefusalKind::Permanent),
+        ("s202", RefusalKind::Destination),
+    ] {
+        refuse(code).await;
+        let outcome = provider.pay(&order(), &bill).await;
+        assert_eq!(outcome, Err(refused(code, kind)));
+    }
+    let end = Settlement::Rejected;
+    control.settle_bill(&bill, end).await.unwrap();
+    refuse("s901").await;
+    assert_eq!(
+        provider.pay(&order(), &bill).await,
+        Err(refused("s901", RefusalKind::Temporary))
     );
 }
 

@@ -65,7 +65,7 @@ pub struct BooksView {
     pub deposit_minor: i64,
 }
 
-/// How a pending bill ends.
+/// How a bill that has not ended ends, whether its payment was accepted, refused or never asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Settlement {

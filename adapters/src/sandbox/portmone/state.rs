@@ -383,7 +383,7 @@ pub(super) fn read(books: &mut Remembered<Books>, form: &Form) -> Outcome {
     Ok(books.bill(&id).cloned().ok_or(Refused::Bill))
 }
 
-/// Ends a pending bill by hand. `Ok(None)` when there is no such bill.
+/// Ends a bill by hand, if it has not ended. `Ok(None)` when there is no such bill.
 pub(super) fn settle(
     books: &mut Remembered<Books>,
     id: &str,
@@ -392,7 +392,8 @@ pub(super) fn settle(
     let Some(bill) = books.bill(id) else {
         return Ok(None);
     };
-    if bill.state == BillState::Pending {
+    // A payment that was refused may be made all the same, so a bill that only exists can end as well.
+    if matches!(bill.state, BillState::Created | BillState::Pending) {
         let change = match (paid, bill.amount_minor) {
             (true, Some(amount_minor)) => Change::Paid {
                 id: id.to_owned(),
