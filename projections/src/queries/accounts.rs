@@ -14,8 +14,8 @@ use serde::Serialize;
 use sqlx::{PgPool, Row};
 
 pub use super::trial::{
-    AccountTotal, CurrencyTotal, TrialBalance, ledger_totals, period_totals, trial_balance,
-    trial_balance_at,
+    AccountTotal, CurrencyTotal, TrialBalance, WALLETS, ledger_totals, period_totals,
+    trial_balance, trial_balance_at, wallets_balance,
 };
 use super::{AsOf, Page, View, arguments, bounded, projection};
 use crate::column::{Column, Wide};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, Months, NaiveDate};
+use kvit_domain::ledger::Account;
 use kvit_domain::money::Currency;
 use serde::Serialize;
 use sqlx::postgres::PgRow;
@@ -29,10 +30,14 @@ pub struct CurrencyTotal {
     pub difference_minor: Wide,
 }
 
+/// The line of a trial balance in which all wallets of a currency stand together. No account has this name: its balance is
+/// [`wallets_balance`], and the wallets one by one are among [`super::accounts::accounts`].
+pub const WALLETS: &str = "wallets";
+
 /// Every account of the chart with its sums; all wallets of a currency are one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrialBalance {
-    /// Accounts by name. The wallets stand together as `wallets`.
+    /// Accounts by name. The wallets stand together as [`WALLETS`].
     pub accounts: Vec<AccountTotal>,
     /// Totals by currency.
     pub totals: Vec<CurrencyTotal>,
@@ -51,7 +56,7 @@ impl TrialBalance {
 /// Sums of an account in a currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccountTotal {
-    /// Its name, or `wallets`.
+    /// Its name, or [`WALLETS`].
     pub account: String,
     /// The currency.
     pub currency: Currency,
@@ -63,6 +68,35 @@ pub struct AccountTotal {
     pub credit_minor: Wide,
     /// The balance on its normal side, minor units.
     pub balance_minor: Wide,
+}
+
+impl AccountTotal {
+    /// The account whose line this is; `None` for the line of all wallets, which has no statement of its own.
+    #[must_use]
+    pub fn single(&self) -> Option<Account> {
+        self.account.parse().ok()
+    }
+}
+
+/// What all people together have in a currency at a moment, minor units: the balance of the line [`WALLETS`] then. `None`
+/// when nothing was booked on any wallet up to there. As costly as [`trial_balance_at`].
+///
+/// # Errors
+/// [`Fault`].
+pub async fn wallets_balance(
+    pool: &PgPool,
+    currency: Currency,
+    moment: Moment,
+) -> Result<AsOf<Option<Wide>>, Fault> {
+    let AsOf { position, data } = trial_balance_at(pool, moment).await?;
+    let line = data
+        .accounts
+        .into_iter()
+        .find(|line| line.account == WALLETS && line.currency == currency);
+    Ok(AsOf {
+        position,
+        data: line.map(|line| line.balance_minor),
+    })
 }
 
 /// The trial balance.

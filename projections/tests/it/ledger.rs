@@ -3,7 +3,9 @@
 use chrono::TimeDelta;
 use kvit_domain::ids::{HoldId, TransactionId};
 use kvit_domain::ledger::{Account, ProviderName, Transaction, TransactionKind};
+use kvit_domain::money::Currency;
 use kvit_domain::wallet::{ReleaseReason, WalletCommand};
+use kvit_projections::queries::accounts;
 use kvit_projections::queries::ledger::{self, Moment};
 use proptest::prelude::*;
 
@@ -217,6 +219,27 @@ async fn the_trial_balance_is_zero_and_names_every_account_that_was_used() {
         .unwrap()
         .data;
     assert_eq!(accounts.items.len() + rest.items.len(), 5);
+}
+
+#[tokio::test]
+async fn the_line_of_all_wallets_is_no_account_but_has_a_balance_at_any_moment() {
+    let (mut world, people) = busy_world().await;
+    world.settle().await;
+    let balance = ledger::trial_balance(&world.pool).await.unwrap().data;
+    for line in &balance.accounts {
+        let is_sum = line.account == accounts::WALLETS;
+        assert_eq!(line.single().is_none(), is_sum, "{}", line.account);
+    }
+    let of = |currency, moment| accounts::wallets_balance(&world.pool, currency, moment);
+    let owed: i64 = people.iter().map(|p| p.wallet.posted_minor).sum();
+    let now = of(Currency::Uah, Moment::Now).await.unwrap();
+    assert_eq!(now.data.unwrap().0, i128::from(owed));
+    let then = Moment::Position(now.position);
+    assert_eq!(of(Currency::Uah, then).await.unwrap(), now);
+    let before = of(Currency::Uah, Moment::Position(0)).await.unwrap();
+    assert_eq!(before.data, None, "nothing was booked then");
+    let elsewhere = of(Currency::Eur, Moment::Now).await.unwrap();
+    assert_eq!(elsewhere.data, None, "nobody has euros");
 }
 
 /// What a test does to a wallet.
