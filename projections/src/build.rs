@@ -185,15 +185,28 @@ pub(crate) async fn index(
     projection: &dyn Projection,
     build: &Build,
 ) -> Result<(), Fault> {
-    let mut transaction = pool.begin().await?;
-    // For as long as it takes; nobody reads these tables yet.
-    sqlx::query("SET LOCAL statement_timeout = 0")
-        .execute(&mut *transaction)
-        .await?;
-    for statement in projection.indexes(&build.schema) {
-        (&mut *transaction).execute(statement.as_str()).await?;
-    }
-    transaction.commit().await?;
+    let statements = projection.indexes(&build.schema);
+    // Two at a time: each keeps one core of the server busy, and a server has more than one.
+    let (left, right): (Vec<_>, Vec<_>) = statements
+        .into_iter()
+        .enumerate()
+        .partition(|(number, _)| number % 2 == 0);
+    let make = async |share: Vec<(usize, String)>| -> Result<(), Fault> {
+        let mut transaction = pool.begin().await?;
+        // For as long as it takes; nobody reads these tables yet.
+        for setting in [
+            "SET LOCAL statement_timeout = 0",
+            "SET LOCAL maintenance_work_mem = '128MB'",
+        ] {
+            (&mut *transaction).execute(setting).await?;
+        }
+        for (_, statement) in share {
+            (&mut *transaction).execute(statement.as_str()).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    };
+    tokio::try_join!(make(left), make(right))?;
     Ok(())
 }
 

@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
+use futures::TryStreamExt;
 use kvit_domain::event::{Position, RecordedEvent, StreamId, metadata};
 use kvit_domain::ids::UserId;
 use kvit_domain::upcast;
 use serde_json::value::RawValue;
 use sqlx::{PgPool, Row};
+use tokio::task::JoinSet;
 
 use crate::error::Fault;
 
@@ -117,7 +119,7 @@ pub async fn read_page(
     until: Option<Position>,
     limit: i64,
 ) -> Result<Vec<LogEvent>, Fault> {
-    let rows = sqlx::query(
+    let mut rows = sqlx::query(
         "SELECT position, aggregate_type, aggregate_id, event_type, event_version,
                 CASE WHEN aggregate_type = ANY($4) THEN payload::text END,
                 CASE WHEN $5 THEN metadata->>'actor' END,
@@ -129,11 +131,11 @@ pub async fn read_page(
     .bind(limit)
     .bind(needs.aggregates)
     .bind(needs.actors)
-    .fetch_all(pool)
-    .await?;
-    let mut page = Vec::with_capacity(rows.len());
+    .fetch(pool);
+    let mut page = Vec::new();
     let mut due = after;
-    for row in rows {
+    // Each row becomes an event as it comes, so that only one of the two is kept.
+    while let Some(row) = rows.try_next().await? {
         due = due.saturating_add(1);
         let position: Position = row.try_get(0)?;
         if position != due {
@@ -156,6 +158,37 @@ pub async fn read_page(
         });
     }
     Ok(page)
+}
+
+/// A page that is read by a task of its own, so that another core can work at it while the one before is folded. Nothing is
+/// read any more once this is dropped.
+#[derive(Debug)]
+pub(crate) struct Ahead(JoinSet<Result<Vec<LogEvent>, Fault>>);
+
+impl Ahead {
+    /// Begins; arguments as those of [`read_page`].
+    pub(crate) fn read(
+        pool: &PgPool,
+        needs: Needs,
+        after: Position,
+        until: Option<Position>,
+        limit: i64,
+    ) -> Self {
+        let (pool, mut task) = (pool.clone(), JoinSet::new());
+        task.spawn(async move { read_page(&pool, needs, after, until, limit).await });
+        Self(task)
+    }
+
+    /// The page.
+    ///
+    /// # Errors
+    /// As [`read_page`].
+    pub(crate) async fn page(mut self) -> Result<Vec<LogEvent>, Fault> {
+        match self.0.join_next().await {
+            Some(Ok(page)) => page,
+            Some(Err(_)) | None => Err(Fault::Transient("the reader was stopped".to_owned())),
+        }
+    }
 }
 
 /// Position of the last event; 0 for an empty log.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::build::{self, Advanced, Build, BuildState};
 use crate::error::Fault;
 use crate::fold;
-use crate::log::{head, read_page};
+use crate::log::{Ahead, head, read_page};
 use crate::projection::Projection;
 use crate::replay::{self, Difference};
 use crate::runner::Policy;
@@ -61,7 +61,8 @@ pub struct Rebuilt {
     pub position: Position,
     /// How long it took.
     pub elapsed: Duration,
-    /// How the live tables differed from what the log says; absent when they were not compared.
+    /// How the live tables differed from what the log says; absent when they were not compared, or are of another version,
+    /// whose rows are others by intent.
     pub differences: Option<Vec<Difference>>,
 }
 
@@ -110,7 +111,7 @@ pub async fn rebuild_with(
             // The log may have grown meanwhile.
             continue;
         }
-        if options.compare && differences.is_none() {
+        if options.compare && differences.is_none() && is_comparable(pool, projection).await? {
             differences = Some(replay::compare_builds(pool, projection, &building).await?);
         }
         if build::switch(pool, &building, head(pool).await?).await? {
@@ -135,6 +136,13 @@ pub async fn rebuild_with(
         elapsed: started.elapsed(),
         differences,
     })
+}
+
+/// Whether the live build has the rows that this program would give it.
+async fn is_comparable(pool: &PgPool, projection: &dyn Projection) -> Result<bool, Fault> {
+    let mut connection = pool.acquire().await?;
+    let live = build::find(&mut connection, projection.name(), BuildState::Active).await?;
+    Ok(live.is_none_or(|live| live.version == projection.version()))
 }
 
 fn estimate(
@@ -178,15 +186,12 @@ pub(crate) async fn fold_on(
             return Err(Fault::Transient("the program is stopping".to_owned()));
         }
         let to = last.position;
+        let next = Ahead::read(pool, needs, to, until, options.page);
         // A rebuild of what cannot be folded would only end in another build that cannot.
-        let (advanced, next) = tokio::join!(
-            build::advance(pool, projection, build, &page, Policy::Stop),
-            read_page(pool, needs, to, until, options.page)
-        );
-        match advanced? {
+        match build::advance(pool, projection, build, &page, Policy::Stop).await? {
             Advanced::To { position, .. } => {
                 build.checkpoint = position;
-                page = next?;
+                page = next.page().await?;
             }
             Advanced::Elsewhere => {
                 let mut connection = pool.acquire().await?;

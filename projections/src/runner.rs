@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::build::{self, Advanced, Build, BuildState};
 use crate::error::Fault;
 use crate::fold;
-use crate::log::{LogEvent, head, read_page};
+use crate::log::{Ahead, LogEvent, head, read_page};
 use crate::projection::Projection;
 use crate::rebuild::{self, RebuildOptions};
 
@@ -284,18 +284,13 @@ impl Projector {
         let full = i64::try_from(page.len()).unwrap_or(i64::MAX) >= self.page;
         let started = Instant::now();
         let policy = self.policy(projection.name());
-        let advancing = build::advance(&self.pool, projection, &build, &page, policy);
-        let (advanced, next) = if full {
-            // Each takes its own connection and neither waits for the other while it holds one.
-            let reading = read_page(&self.pool, projection.needs(), to, None, self.page);
-            tokio::join!(advancing, reading)
-        } else {
-            (advancing.await, Ok(Vec::new()))
-        };
+        // Each takes its own connection and neither waits for the other while it holds one.
+        let next = full.then(|| Ahead::read(&self.pool, projection.needs(), to, None, self.page));
+        let advanced = build::advance(&self.pool, projection, &build, &page, policy).await?;
         let Advanced::To {
             position: reached,
             lag,
-        } = advanced?
+        } = advanced
         else {
             return Ok(Step::More);
         };
@@ -318,8 +313,8 @@ impl Projector {
             started.elapsed(),
         );
         work.build = Some(build);
-        if full && reached == to {
-            work.next = next.ok().filter(|page| !page.is_empty());
+        if let Some(next) = next.filter(|_| reached == to) {
+            work.next = next.page().await.ok().filter(|page| !page.is_empty());
         }
         Ok(Step::More)
     }

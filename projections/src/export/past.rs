@@ -98,7 +98,7 @@ pub async fn differences(pool: &PgPool, past: &Past) -> Result<Option<Vec<Differ
         "SELECT leg->>'account', leg->'amount'->>'currency',
                 coalesce(sum((leg->'amount'->>'minor')::numeric) FILTER (WHERE leg->>'side' = 'debit'), 0)::text,
                 coalesce(sum((leg->'amount'->>'minor')::numeric) FILTER (WHERE leg->>'side' = 'credit'), 0)::text
-           FROM {schema}.transactions t, jsonb_array_elements(t.legs) AS leg
+           FROM {schema}.transactions t, jsonb_array_elements(t.legs::jsonb) AS leg
           WHERE t.booked_position <= $1 GROUP BY 1, 2"
     );
     let entries = format!(

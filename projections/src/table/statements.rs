@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use sqlx::PgConnection;
-use sqlx::postgres::PgArgumentBuffer;
+use sqlx::postgres::{PgArgumentBuffer, PgCopyIn};
 
 use super::TableRow;
 
@@ -80,6 +80,32 @@ pub(super) async fn append<R: TableRow>(
             .await?;
         return Ok(());
     }
+    let statement = format!(
+        "COPY {schema}.\"{}\" ({}) FROM STDIN (FORMAT binary)",
+        R::TABLE,
+        names::<R>(R::COLUMNS.len())
+    );
+    let mut copy = connection.copy_in_raw(&statement).await?;
+    match send(rows, &mut copy).await {
+        Ok(()) => {
+            copy.finish().await?;
+            Ok(())
+        }
+        Err(error) => {
+            // The server's answer to this is the fault that is known already.
+            let _ = copy.abort("a row could not be encoded").await;
+            Err(error)
+        }
+    }
+}
+
+/// So many bytes of a `COPY` go out together: the server takes them in while the next are made.
+const SHARE: usize = 128 * 1_024;
+
+async fn send<R: TableRow>(
+    rows: &[R],
+    copy: &mut PgCopyIn<&mut PgConnection>,
+) -> Result<(), sqlx::Error> {
     let fields =
         i16::try_from(R::COLUMNS.len()).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let mut lines = PgArgumentBuffer::default();
@@ -89,16 +115,13 @@ pub(super) async fn append<R: TableRow>(
     for row in rows {
         lines.extend_from_slice(&fields.to_be_bytes());
         row.copy(&mut lines)?;
+        if lines.len() >= SHARE {
+            copy.send(lines.as_slice()).await?;
+            lines.clear();
+        }
     }
     lines.extend_from_slice(&(-1_i16).to_be_bytes());
-    let statement = format!(
-        "COPY {schema}.\"{}\" ({}) FROM STDIN (FORMAT binary)",
-        R::TABLE,
-        names::<R>(R::COLUMNS.len())
-    );
-    let mut copy = connection.copy_in_raw(&statement).await?;
-    copy.send(std::mem::take(&mut *lines)).await?;
-    copy.finish().await?;
+    copy.send(lines.as_slice()).await?;
     Ok(())
 }
 

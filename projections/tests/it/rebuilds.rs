@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use kvit_projections::log::{LogEvent, Needs};
 use kvit_projections::projection::{PageError, Projection};
 use kvit_projections::queries::{ledger, projection, status, wait_for};
-use kvit_projections::rebuild::{RebuildOptions, rebuild};
+use kvit_projections::rebuild::{RebuildOptions, rebuild, rebuild_with};
 use kvit_projections::table::TableInfo;
 use kvit_projections::{Fault, Projector, build, fold};
 use sqlx::PgConnection;
@@ -226,6 +226,29 @@ async fn a_newer_version_is_built_beside_the_old_one_and_an_older_program_leaves
         .await
         .unwrap();
     assert_eq!(schemas, 0);
+}
+
+#[tokio::test]
+async fn tables_of_another_version_are_replaced_without_being_compared() {
+    let (mut world, _) = busy_world().await;
+    world.settle().await;
+    let schema = world.schema("ledger").await;
+    sqlx::query(&format!("UPDATE {schema}.wallets SET posted_minor = 0"))
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let newer = Newer {
+        inner: fold::by_name("ledger").unwrap(),
+    };
+    let options = RebuildOptions {
+        compare: true,
+        ..RebuildOptions::default()
+    };
+    let rebuilt = rebuild_with(&world.pool, &newer, &options, |_| {})
+        .await
+        .unwrap();
+    assert_eq!(rebuilt.differences, None);
+    assert_ne!(world.schema("ledger").await, schema);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::rows::{
     AccountKey, AccountRow, BookingRow, EntryRow, LedgerRows, StatementRow, WalletKey, entry_no,
 };
 use super::{add, kind_code, side_code};
-use crate::column::{Json, Wide};
+use crate::column::{JsonText, Wide};
 use crate::log::{FoldError, LogEvent};
 
 /// On which stream a transaction stands.
@@ -113,7 +113,7 @@ impl<'a> Booking<'a> {
             journal,
             currency,
             amount_minor,
-            legs: Json(transaction.legs),
+            legs: JsonText(transaction.legs),
             hold_id: self.hold_id,
             booked_at: event.recorded_at,
             value_date: transaction.value_date,

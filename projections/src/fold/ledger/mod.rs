@@ -35,7 +35,7 @@ pub struct Ledger;
 
 impl Fold for Ledger {
     const NAME: &'static str = "ledger";
-    const VERSION: i64 = 3;
+    const VERSION: i64 = 4;
     const NEEDS: Needs = Needs {
         aggregates: &["wallet", "journal"],
         actors: false,

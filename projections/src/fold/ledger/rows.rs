@@ -7,7 +7,7 @@ use kvit_domain::ledger::{Account, Leg, Side};
 use kvit_domain::money::Currency;
 use serde::Serialize;
 
-use crate::column::{Json, Wide};
+use crate::column::{Json, JsonText, Wide};
 use crate::table::{table, tables};
 
 table! {
@@ -132,7 +132,7 @@ table! {
         /// Sum of its debits in that currency, minor units.
         amount_minor: i64,
         /// All legs.
-        legs: Json<Vec<Leg>>,
+        legs: JsonText<Vec<Leg>>,
         /// The hold it was captured from.
         hold_id: Option<HoldId>,
         /// When it was booked.
@@ -203,7 +203,7 @@ impl TransactionRow {
             currency: row.currency,
             amount_minor: row.amount_minor,
             reversed_minor,
-            legs: row.legs,
+            legs: Json(row.legs.0),
             hold_id: row.hold_id,
             booked_at: row.booked_at,
             value_date: row.value_date,
