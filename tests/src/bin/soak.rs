@@ -45,7 +45,7 @@ impl Sum {
     fn add(&mut self, report: &Report) {
         self.seeds += 1;
         self.steps += report.steps;
-        self.events += report.events as u64;
+        self.events += report.events.values().sum::<u64>();
         for (sum, count) in self.faults.iter_mut().zip(report.faults) {
             *sum += count;
         }

@@ -23,6 +23,12 @@ const REMEMBERED: [&str; 7] = [
     "reversal_exceeded",
     "amount_too_large",
 ];
+/// Whether a refusal with this code stands for ever.
+#[must_use]
+pub fn is_remembered(code: &str) -> bool {
+    REMEMBERED.contains(&code)
+}
+
 /// More tries than any honest run needs.
 const TRIES_MAX: u32 = 2_000;
 
@@ -38,7 +44,15 @@ where
     let first = one_answer(world, actor, key, &what).await;
     if world.wishes.permille(200) {
         tokio::time::sleep(world.wishes.time(Duration::ZERO, Duration::from_secs(600))).await;
+        let refusals = world.model().refusals(key);
         let second = one_answer(world, actor, key, &what).await;
+        let is_remembered = match &first {
+            Ok(_) => !key.starts_with("bulk:"),
+            Err(refusal) => REMEMBERED.contains(&refusal.code.as_str()),
+        };
+        if is_remembered && world.model().refusals(key) != refusals {
+            world.fail(format!("{key}: its repeat was refused anew"));
+        }
         if !is_same(key, &first, &second) {
             world.fail(format!("{key}: first {first:?}, then {second:?}"));
         }

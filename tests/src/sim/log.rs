@@ -3,7 +3,7 @@
 //! The rules are those of the in-memory log of the commands' tests; streams are indexed here, because a run reads them many
 //! thousand times, and every connection can break before the append, after it, or while it is on its way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +35,20 @@ impl Store {
     #[must_use]
     pub fn count(&self) -> usize {
         self.lock().events.len()
+    }
+
+    /// How many events there are of each aggregate and name.
+    #[must_use]
+    pub fn by_name(&self) -> BTreeMap<(String, String), u64> {
+        let mut counts = BTreeMap::new();
+        for event in &self.lock().events {
+            let name = (
+                event.stream.aggregate_type.clone(),
+                event.event_type.clone(),
+            );
+            *counts.entry(name).or_insert(0) += 1;
+        }
+        counts
     }
 
     /// Stores a whole decision, or nothing when somebody was faster.

@@ -31,6 +31,7 @@ mod staff;
 mod trace;
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +50,8 @@ pub struct Report {
     pub hash: String,
     /// Steps.
     pub steps: u64,
-    /// Events in the log at the end.
-    pub events: usize,
+    /// Events in the log at the end, by aggregate and name.
+    pub events: BTreeMap<(String, String), u64>,
     /// Faults by kind.
     pub faults: Counts,
     /// The first broken promise.
@@ -104,7 +105,7 @@ pub fn run_plan(seed: u64, plan: Plan, verbose: bool) -> std::io::Result<Report>
             seed,
             hash: world.trace.hash(),
             steps: world.trace.steps(),
-            events: world.store.count(),
+            events: world.store.by_name(),
             faults: world.faults.counts(),
             failure: world.trace.failure(),
             last: world.trace.last(),
@@ -141,6 +142,16 @@ async fn live(world: &Arc<World>) {
             tokio::time::sleep(after).await;
             people::want(world, people, number).await;
         }));
+    }
+    if plan.blackout {
+        let after = world
+            .schedule
+            .time(Duration::from_secs(20), Duration::from_secs(60));
+        let long = world.schedule.time(
+            Duration::from_secs(25 * 3_600),
+            Duration::from_secs(45 * 3_600),
+        );
+        world.later(after, move |world| world.away_until(Instant::now() + long));
     }
     for _ in 0..plan.outages {
         let after = world.schedule.time(Duration::ZERO, plan.span);

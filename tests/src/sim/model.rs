@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kvit_domain::adjustment::AdjustmentEvent;
 use kvit_domain::claim::ProviderObjectEvent;
-use kvit_domain::event::RecordedEvent;
+use kvit_domain::event::{RecordedEvent, metadata};
 use kvit_domain::ids::{
     AdjustmentId, HoldId, PaymentId, PayoutId, TransactionId, TransferId, WalletId,
 };
@@ -105,6 +105,8 @@ pub struct Model {
     pub settled_objects: BTreeSet<String>,
     /// Daily budgets as taken.
     pub quotas: BTreeMap<String, BTreeMap<String, i64>>,
+    /// Recorded refusals by the request that they answer.
+    refusals: BTreeMap<String, u64>,
     /// Rewards that were booked.
     rewards: BTreeSet<String>,
 }
@@ -127,6 +129,7 @@ impl Model {
             objects: BTreeMap::new(),
             settled_objects: BTreeSet::new(),
             quotas: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             rewards: BTreeSet::new(),
         }
     }
@@ -139,6 +142,12 @@ impl Model {
             ProviderName::Yookassa => self.budgets[1],
             ProviderName::Telegram => None,
         }
+    }
+
+    /// How many refusals were recorded for a request.
+    #[must_use]
+    pub fn refusals(&self, request: &str) -> u64 {
+        self.refusals.get(request).copied().unwrap_or(0)
     }
 
     /// Says that the wallet should have changed.
@@ -335,6 +344,12 @@ impl Model {
             "wallet" => {
                 let wallet: WalletId = parsed(&event.stream.aggregate_id)?;
                 touched.insert(wallet);
+                if event.event_type == "CommandRefused" {
+                    // The commands of a bulk have keys that begin with the bulk's.
+                    let key = event.meta(metadata::IDEMPOTENCY_KEY).unwrap_or_default();
+                    let request = key.split(":bulk:").next().unwrap_or_default();
+                    *self.refusals.entry(request.to_owned()).or_default() += 1;
+                }
                 self.wallet_booked(world, wallet, decoded(event)?)
             }
             "journal" => match decoded::<JournalEvent>(event)? {

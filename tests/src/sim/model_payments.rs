@@ -56,6 +56,8 @@ pub struct PaymentModel {
     pub excess: i64,
     /// What of all this stands in suspense, minor units.
     pub suspense: i64,
+    /// What of it went back to the payer, minor units.
+    pub back_from_suspense: i64,
     /// Whether a wallet was credited.
     pub is_credited: bool,
     /// Its refunds.
@@ -94,6 +96,7 @@ impl Model {
                 fee: 0,
                 excess: 0,
                 suspense: 0,
+                back_from_suspense: 0,
                 is_credited: false,
                 refunds: BTreeMap::new(),
             };
@@ -223,9 +226,11 @@ impl Model {
                 if payment.refunds.insert(refund_id, refund).is_some() {
                     return Err("a refund was intended twice".to_owned());
                 }
+                // What went back of what was set aside was never the wallet's.
                 let paid = payment.paid.map_or(0, |paid| paid.minor);
-                if payment.refunded() > paid {
-                    return Err(format!("{} of {paid} go back", payment.refunded()));
+                let back = payment.refunded() - payment.back_from_suspense;
+                if back > paid {
+                    return Err(format!("{back} of {paid} go back"));
                 }
             }
             PaymentEvent::RefundSent { refund_id, .. }
@@ -282,6 +287,7 @@ impl Model {
                     (false, false) => amount.minor,
                 };
                 payment.suspense -= set_aside;
+                payment.back_from_suspense += set_aside;
                 let wallet = payment.terms.wallet_id;
                 let mut pays = amount.minor - set_aside;
                 if !is_ours {

@@ -234,7 +234,7 @@ impl NoticeReader for Words {
                 NoticeTopic::Payout {
                     provider_id: (*id).to_owned(),
                     operation_id: known(operation),
-                    reversed: *event == "payout.reversed",
+                    reversed: event.starts_with("payout.reversed"),
                 },
             ),
             _ => return Err(unreadable()),

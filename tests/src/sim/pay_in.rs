@@ -49,6 +49,8 @@ pub struct Paid {
     pub status: Status,
     /// What was taken.
     pub taken: i64,
+    /// What was taken before somebody paid a second time.
+    before: Option<i64>,
     /// What the provider keeps.
     pub fee: i64,
     /// Whether it says so in the payment.
@@ -58,6 +60,15 @@ pub struct Paid {
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
     shown: bool,
+}
+
+impl Paid {
+    /// Whether this much was taken, now or at an earlier look.
+    #[must_use]
+    pub fn has_taken(&self, amount: Money) -> bool {
+        amount.currency == self.asked.currency
+            && (amount.minor == self.taken || Some(amount.minor) == self.before)
+    }
 }
 
 /// A refund.
@@ -228,6 +239,7 @@ impl PayIn {
             capture: order.capture,
             status: Status::Pending,
             taken: 0,
+            before: None,
             fee: 0,
             tells_fee: world.fate.permille(700),
             test,
@@ -247,7 +259,7 @@ impl PayIn {
             order.payment_id
         ));
         // Whom the page was never shown cannot pay; but some pay without a page.
-        if self.has_keys && world.fate.permille(150) {
+        if self.has_keys && world.fate.permille(250) {
             self.shown(world, &id);
         }
         let (books, expired) = (Arc::clone(world.pay_in(self.provider)), id);
@@ -314,6 +326,13 @@ impl PayIn {
             paid.capture
         };
         world.step(format_args!("somebody pays {id}"));
+        if stage && !self.has_keys && world.faults.on() && world.fate.permille(world.plan.wrong) {
+            let (books, id) = (Arc::clone(world.pay_in(self.provider)), id.to_owned());
+            let after = world
+                .fate
+                .time(Duration::from_secs(1), Duration::from_secs(4_000));
+            world.later(after, move |world| books.pay_again(world, &id));
+        }
         if !stage {
             let (books, id) = (Arc::clone(world.pay_in(self.provider)), id.to_owned());
             world.later(hold, move |world| {
@@ -321,6 +340,27 @@ impl PayIn {
             });
         }
         self.tell(world, id);
+    }
+
+    /// The payer pays the same page once more.
+    fn pay_again(&self, world: &Arc<World>, id: &str) {
+        {
+            let mut books = self.books();
+            let Some(paid) = books.payments.get_mut(id) else {
+                return;
+            };
+            let once = paid.taken;
+            take(paid, once * 2);
+            paid.before = Some(once);
+        }
+        world.faults.count(Kind::PaidTwice);
+        world.step(format_args!("somebody pays {id} once more"));
+        let Some(paid) = self.payment(id) else { return };
+        let body = format!(
+            "payment.succeeded.again payment {} {}",
+            paid.id, paid.operation
+        );
+        notify(world, self.provider, body);
     }
 
     /// Ends a payment that is not paid yet.

@@ -39,12 +39,13 @@ pub enum Kind {
     CabinetRefund,
     PayoutReversal,
     WrongObject,
+    PaidTwice,
     ConsumerPaused,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Crash,
         Self::Stall,
         Self::LogBefore,
@@ -73,6 +74,7 @@ impl Kind {
         Self::CabinetRefund,
         Self::PayoutReversal,
         Self::WrongObject,
+        Self::PaidTwice,
         Self::ConsumerPaused,
     ];
 }
@@ -163,6 +165,8 @@ pub struct Plan {
     pub aggregates_max: usize,
     /// How many times the providers are away for long.
     pub outages: u32,
+    /// Whether the providers are away for longer than they remember a key, from the middle of what people want.
+    pub blackout: bool,
     /// Whether one consumer stands still for more than a week.
     pub paused_consumer: bool,
 }
@@ -199,10 +203,18 @@ impl Plan {
             .collect();
         let budget = |least: i64, most: i64| rng.permille(150).then(|| rng.amount(least, most));
         let budgets = [budget(60_000, 300_000), budget(60_000, 300_000)];
-        // What waits for its day is looked at every half a minute, so few are enough.
+        // What waits for its day, or for a provider, is looked at again and again, so few are enough.
+        let blackout = rng.permille(100);
         let operations = match (budgets, rng.below(8)) {
+            _ if blackout => rng.between(12, 30),
             ([None, None], 0) => rng.between(60, 160),
             _ => rng.between(20, 60),
+        };
+        let span = match rng.below(3) {
+            _ if blackout => Duration::from_secs(150),
+            0 => rng.time(Duration::from_secs(20), Duration::from_secs(300)),
+            1 => rng.time(Duration::from_secs(300), Duration::from_secs(3_600)),
+            _ => rng.time(Duration::from_secs(3_600), Duration::from_secs(40 * 3_600)),
         };
         Self {
             processes,
@@ -216,11 +228,7 @@ impl Plan {
             wrong: rate(2, 12),
             skew_ms,
             operations: u32::try_from(operations).unwrap_or(20),
-            span: match rng.below(3) {
-                0 => rng.time(Duration::from_secs(20), Duration::from_secs(300)),
-                1 => rng.time(Duration::from_secs(300), Duration::from_secs(3_600)),
-                _ => rng.time(Duration::from_secs(3_600), Duration::from_secs(40 * 3_600)),
-            },
+            span,
             bill_pays_once: rng.permille(500),
             budgets,
             aggregates_max: usize::try_from(rng.between(4, 64)).unwrap_or(4),
@@ -229,6 +237,7 @@ impl Plan {
             } else {
                 u32::try_from(rng.below(3)).unwrap_or(0)
             },
+            blackout,
             paused_consumer: rng.permille(30),
         }
     }

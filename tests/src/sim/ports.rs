@@ -105,6 +105,10 @@ impl PayInPort {
             return seen;
         }
         world.faults.count(Kind::OtherAnswer);
+        world.step(format_args!(
+            "the answer about {} speaks of {}",
+            seen.provider_id, other.provider_id
+        ));
         let has_name = world.schedule.permille(500);
         PaymentSnapshot {
             operation_id: other.operation_id.filter(|_| has_name),
@@ -275,6 +279,10 @@ impl PayOutPort {
         let world = &self.world;
         if world.faults.on() && world.schedule.permille(world.plan.wrong) {
             world.faults.count(Kind::OtherAnswer);
+            world.step(format_args!(
+                "the answer about {} speaks of another",
+                view.bill_id
+            ));
             return if world.schedule.permille(500) {
                 Err(ProviderFault::Mismatch("another payee".to_owned()))
             } else {

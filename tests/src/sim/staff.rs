@@ -1,19 +1,21 @@
 //! What the operator's staff does: corrections with four eyes, bulk bookings and holds, the kill switch, and the queue of what
 //! nobody but a person can decide.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use kvit_commands::app::{AdjustmentRequest, BulkCommand, BulkMode};
 use kvit_commands::context::Context;
+use kvit_commands::error::CommandError;
 use kvit_domain::ids::{
     AdjustmentId, HoldId, PaymentId, PayoutId, RefundId, TransactionId, WalletId,
 };
 use kvit_domain::ledger::{Account, ProviderName, Side, TransactionKind};
 use kvit_domain::money::{Currency, Money};
+use kvit_domain::rejection::Rejection;
 
-use super::asking::ask;
+use super::asking::{ask, is_remembered};
 use super::model_payments::PaymentStage;
 use super::model_payouts::PayoutStage;
 use super::people::Person;
@@ -150,7 +152,7 @@ pub async fn bulk(world: &Arc<World>, people: &[Person], number: u32) {
                 wallet_id,
                 hold_id,
                 amount,
-                purpose: format!("job:{name}"),
+                purpose: format!("order:{name}"),
                 expires_at: world.now() + TimeDelta::seconds(world.wishes.amount(60, 7_200)),
             });
         }
@@ -267,25 +269,50 @@ async fn reverse(world: &Arc<World>, number: u32) {
 }
 
 async fn run(world: &Arc<World>, key: &str, mode: BulkMode, commands: Vec<BulkCommand>) {
+    // What each whole answer said of each command: nothing, or its refusal.
+    let said: Mutex<Vec<Vec<Option<String>>>> = Mutex::default();
     let _ = ask(world, "api:bulk", key, |app, context| {
-        let commands = commands.clone();
+        let (commands, said) = (commands.clone(), &said);
         async move {
-            let outcome = app.run_bulk(mode, commands, &context).await?;
-            // Each answer counts: one that is not known yet makes the whole not known yet.
-            let mut last = None;
-            for answer in outcome {
+            let (mut last, mut codes) = (None, Vec::new());
+            for answer in app.run_bulk(mode, commands, &context).await? {
                 match answer {
-                    Err(kvit_commands::error::CommandError::Rejected(_)) => {}
-                    answer => last = Some(answer?),
+                    Err(CommandError::Rejected(refusal)) => codes.push(Some(refusal.code)),
+                    // One that is not known yet makes the whole not known yet.
+                    answer => {
+                        last = Some(answer?);
+                        codes.push(None);
+                    }
                 }
             }
-            last.ok_or_else(|| {
-                kvit_domain::rejection::Rejection::new("bulk_refused", "every command was refused")
-                    .into()
-            })
+            said.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(codes);
+            last.ok_or_else(|| Rejection::new("bulk_refused", "every command was refused").into())
         }
     })
     .await;
+    let said = said.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Some(first) = said.first() else { return };
+    let stands = |code: &Option<String>| code.as_deref().is_none_or(is_remembered);
+    let is_other = |again: &Vec<Option<String>>| {
+        first
+            .iter()
+            .zip(again)
+            .any(|(first, again)| stands(first) && first != again)
+    };
+    if let Some(again) = said.iter().find(|again| is_other(again)) {
+        world.fail(format!("{key}: first {first:?}, then {again:?}"));
+    }
+    if mode == BulkMode::Independent && first.iter().all(stands) {
+        let refused = first.iter().flatten().count() as u64;
+        let recorded = world.model().refusals(key);
+        if recorded != refused {
+            world.fail(format!(
+                "{key}: {refused} refusals were recorded {recorded} times"
+            ));
+        }
+    }
 }
 
 /// Stops a provider, and lets it go on after a while.

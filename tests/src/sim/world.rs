@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::bus::Bus;
+use super::known::OPEN;
 use super::life::Life;
 use super::log::Store;
 use super::model::Model;
@@ -31,7 +32,11 @@ use super::trace::Trace;
 const ORIGIN: i64 = 1_795_000_000;
 
 /// More steps than any honest run needs.
-const STEPS_MAX: u64 = 60_000;
+const STEPS_MAX: u64 = if OPEN.payments_are_asked_at_one_pace {
+    600_000
+} else {
+    60_000
+};
 
 /// What a call can move money for, and under which key or bill.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -308,7 +313,11 @@ impl World {
 
     /// Lets the providers be away from now until then.
     pub fn away_until(&self, until: Instant) {
-        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), until));
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        // A short one within a long one ends nothing.
+        if away.is_none_or(|(_, known)| known < until) {
+            *away = Some((Instant::now(), until));
+        }
     }
 
     /// For how long the providers have been away, if they are.
