@@ -60,7 +60,6 @@ fn run_all(seeds: u64) -> Vec<Report> {
     reports
 }
 
-/// Also F1, F2, F5, F6, F8, F9, F11, F14, F15, F17, F19, F20, F27, F31, F33, F34, F35, F36, F37, F38, F39, F40, F41, F42, F43, F48, F49, F51, F52, F53, F54, F56, F58.
 #[test]
 fn f57_money_is_neither_lost_nor_doubled_whatever_happens_at_any_await() {
     if let Some(seed) = asked_for() {
