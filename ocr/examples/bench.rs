@@ -1,6 +1,7 @@
 //! Measures reading on folders of photos with ground truth:
 //! `cargo run --release -p kvit-ocr --example bench -- DIR... [--json FILE] [--details FILE] [--only NAME,...]
-//! [--limit N] [--worst N] [--jobs N] [--set-kind synthetic|sroie] [--compare FILE]`.
+//! [--limit N] [--worst N] [--jobs N] [--set-kind synthetic|sroie] [--compare FILE]
+//! [--without STEP] [--set STEP=VALUE]`.
 #![allow(clippy::print_stdout, reason = "a command-line tool")]
 
 use std::error::Error;
@@ -33,6 +34,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--limit" => limit = value()?.parse()?,
             "--worst" => worst = value()?.parse()?,
             "--jobs" => options.jobs = value()?.parse()?,
+            "--without" => options.steps.push((value()?, "off".to_owned())),
+            "--set" => {
+                let step = value()?;
+                let (key, value) = step.split_once('=').ok_or("--set needs STEP=VALUE")?;
+                options.steps.push((key.to_owned(), value.to_owned()));
+            }
             "--set-kind" => {
                 kind = Some(SetKind::from_name(&value()?).ok_or("synthetic or sroie")?);
             }

@@ -15,12 +15,14 @@
 //! - [`reader`]: all of it, for one photo at a time.
 //! - [`samples`]: receipts with invented names, drawn for the demonstration and for tests.
 //! - [`bench`]: how well all this reads, measured on folders of photos with ground truth.
+//! - [`annotate`]: a photo with the boxes of what was read on it, for people.
 //!
 //! **Invariants.** The crate touches no database and no network and decides nothing about rewards. Photos come from
 //! strangers: every input ends in a typed refusal or in a recognition, within bounded time and memory, without a
 //! panic. Native code can still crash on a hostile picture, so the worker runs in a supervised process of its own.
 //! Floating point is used on pixels only; every value of the result is an integer or a text.
 
+pub mod annotate;
 pub mod bench;
 pub mod confidence;
 pub mod engine;

@@ -23,6 +23,8 @@ pub mod meter;
 pub mod report;
 pub mod score;
 pub mod summary;
+#[cfg(test)]
+mod tests;
 pub mod truth;
 pub mod verdict;
 
@@ -50,6 +52,8 @@ pub struct BenchOptions {
     pub data_path: Option<String>,
     /// Photos read at once, each by an engine and a thread of its own. Times are per photo, whatever the number.
     pub jobs: NonZeroUsize,
+    /// Steps of reading that are set differently from what was chosen, in order: see [`Reader::set`].
+    pub steps: Vec<(String, String)>,
 }
 
 impl Default for BenchOptions {
@@ -59,6 +63,7 @@ impl Default for BenchOptions {
             languages: None,
             data_path: None,
             jobs: NonZeroUsize::MIN,
+            steps: Vec::new(),
         }
     }
 }
@@ -72,6 +77,9 @@ pub enum BenchError {
     /// No engine could be started.
     #[error("the engine for the set could not be started")]
     Engine(#[from] EngineError),
+    /// A step of reading that cannot be set so.
+    #[error("{0}")]
+    Step(String),
 }
 
 /// Reads every photo of a set with warm engines and scores it. `each` is told of every photo as it is done, in the
@@ -80,7 +88,7 @@ pub enum BenchError {
 /// A photo that cannot be read does not stop the run: it counts as wrong in every field, and its result says why.
 ///
 /// # Errors
-/// [`BenchError::Engine`] when an engine does not start.
+/// [`BenchError::Engine`] when an engine does not start, [`BenchError::Step`] for an unknown step or value.
 pub fn run(
     set: &DataSet,
     options: &BenchOptions,
@@ -96,7 +104,11 @@ pub fn run(
     let jobs = options.jobs.get().min(set.images.len().max(1));
     let mut readers = Vec::with_capacity(jobs);
     for _ in 0..jobs {
-        readers.push(Reader::init(&config)?);
+        let mut reader = Reader::init(&config)?;
+        for (step, value) in &options.steps {
+            reader.set(step, value).map_err(BenchError::Step)?;
+        }
+        readers.push(reader);
     }
     meter::reset_peak();
     let next = AtomicUsize::new(0);
