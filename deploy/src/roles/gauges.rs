@@ -4,6 +4,8 @@
 //! Every process that runs this tells the same figures, so a panel takes their maximum and not their sum. No lease: a
 //! figure that stands still because another process has the lease would look like calm.
 
+pub mod payout_balance;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

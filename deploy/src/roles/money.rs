@@ -45,6 +45,8 @@ pub struct Money {
     pub following: Vec<Following>,
     /// Comparisons with the providers' lists.
     pub reconciling: BTreeMap<ProviderName, Arc<Reconciling>>,
+    /// Who may say what they hold for payouts.
+    pub balances: Vec<Arc<dyn StatementSource>>,
 }
 
 impl Money {
@@ -60,6 +62,7 @@ impl Money {
             payouts: BTreeMap::new(),
             following: Vec::new(),
             reconciling: BTreeMap::new(),
+            balances: Vec::new(),
         };
         if let Some(portmone) = provider::portmone(config, &parts.recorder)? {
             let options = payout_options(
@@ -134,6 +137,9 @@ impl Money {
         operations: &Arc<dyn Operations>,
     ) {
         let name = source.provider();
+        if source.kinds().contains(&StatementKind::Payouts) {
+            self.balances.push(Arc::clone(&source));
+        }
         let reconciling = Reconciling::new(parts.app.clone(), source, Arc::clone(operations));
         self.reconciling.insert(name, Arc::new(reconciling));
     }

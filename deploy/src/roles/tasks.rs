@@ -333,6 +333,11 @@ pub fn gateway(
         secret.as_ref().map(|secret| secret.expose().to_owned())
     };
     let money = Money::build(parts, config)?;
+    let (balances, token) = (money.balances, shutdown.clone());
+    tasks.spawn(async move {
+        gauges::payout_balance::run(balances, Arc::new(System), token).await;
+        Ok(())
+    });
     let router = kvit_gateway::router(GatewayParts {
         app: parts.app.clone(),
         pool: parts.pool.clone(),
