@@ -11,6 +11,11 @@ use super::items::Draft;
 const CONFIRMED: u16 = 970;
 /// Confidence from which a line without a unit price counts as read.
 const READ_WELL: u16 = 700;
+/// Most crossed zeros of one number that are tried, and most that are believed.
+const CROSSED_MAX: usize = 5;
+const MENDED_ZEROS_MAX: u32 = 4;
+/// Most combinations of readings that are tried.
+const COMBINATIONS_MAX: usize = 20_000;
 /// Most doubtful lines whose combinations are tried.
 const DOUBTFUL_MAX: usize = 8;
 
@@ -32,6 +37,135 @@ pub fn is_proven(item: &Draft) -> bool {
         .is_some_and(|product| product.abs_diff(item.sum_minor) <= 1)
 }
 
+/// Puts right a line that does not prove itself when there is exactly one way: the zeros of its numbers are crossed and
+/// were read as 8, 9 or 6, or the `=` before the sum was read as a digit. Returns whether it did.
+pub fn mend_line(item: &mut Draft) -> bool {
+    let Some(unit) = item.unit_price_minor.filter(|_| !is_proven(item)) else {
+        return false;
+    };
+    if let Ok(product) = item.quantity.price(unit)
+        && without_first_digit(item.sum_minor) == Some(product)
+    {
+        item.sum_minor = product;
+        return true;
+    }
+    let sums = with_zeros(item.sum_minor);
+    let mut ways: Vec<(u32, i64, i64)> = Vec::new();
+    for (unit, unit_changes) in with_zeros(unit) {
+        let Ok(product) = item.quantity.price(unit) else {
+            continue;
+        };
+        for (sum, changes) in &sums {
+            if *sum == product && product > 0 {
+                ways.push((unit_changes + changes, unit, *sum));
+            }
+        }
+    }
+    ways.sort_unstable();
+    // One change may be a chance, two ways are a guess: the only way, or the far shorter one.
+    let (changes, unit, sum) = match ways.as_slice() {
+        [only] => *only,
+        _ => return false,
+    };
+    if changes > MENDED_ZEROS_MAX {
+        return false;
+    }
+    (item.unit_price_minor, item.sum_minor) = (Some(unit), sum);
+    true
+}
+
+/// What is left when the first digit was no digit: `21003.98` for `=1003.98`.
+#[must_use]
+pub fn without_first_digit(amount: i64) -> Option<i64> {
+    let digits = amount.to_string();
+    let rest = digits.get(1..).filter(|rest| rest.len() >= 3)?;
+    (digits.starts_with(['2', '7', '3', '1', '5']) && !rest.starts_with('0'))
+        .then(|| rest.parse().ok())
+        .flatten()
+}
+
+/// An amount and everything it can be with some of its 6, 8 and 9 read as zeros, with the number of changes.
+fn with_zeros(amount: i64) -> Vec<(i64, u32)> {
+    let digits: Vec<char> = format!("{:03}", amount.max(0)).chars().collect();
+    let crossed: Vec<usize> = digits
+        .iter()
+        .enumerate()
+        .skip(1) // no amount begins with a zero
+        .filter(|(_, c)| matches!(c, '6' | '8' | '9'))
+        .map(|(at, _)| at)
+        .take(CROSSED_MAX)
+        .collect();
+    (0_u32..1 << crossed.len())
+        .filter_map(|chosen| {
+            let text: String = digits
+                .iter()
+                .enumerate()
+                .map(|(at, c)| {
+                    let bit = crossed.iter().position(|place| *place == at);
+                    match bit {
+                        Some(bit) if chosen >> bit & 1 == 1 => '0',
+                        _ => *c,
+                    }
+                })
+                .collect();
+            Some((text.parse().ok()?, chosen.count_ones()))
+        })
+        .collect()
+}
+
+/// Lines that do not prove themselves, each with what it may come to, until the whole comes out at the total: counts
+/// only when there is exactly one way.
+fn mend_crossed(items: &mut [Draft], total: i64) -> bool {
+    let ways: Vec<Vec<i64>> = items
+        .iter()
+        .map(|item| {
+            let mut ways = vec![item.sum_minor];
+            if !is_proven(item) {
+                ways.extend(with_zeros(item.sum_minor).into_iter().map(|(sum, _)| sum));
+                if let Some(unit) = item.unit_price_minor {
+                    ways.extend(
+                        with_zeros(unit)
+                            .into_iter()
+                            .filter_map(|(unit, _)| item.quantity.price(unit).ok()),
+                    );
+                }
+                ways.retain(|sum| *sum > 0);
+                ways.sort_unstable();
+                ways.dedup();
+            }
+            ways
+        })
+        .collect();
+    let combinations = ways
+        .iter()
+        .try_fold(1_usize, |all, way| all.checked_mul(way.len()))
+        .filter(|all| (2..=COMBINATIONS_MAX).contains(all));
+    let Some(combinations) = combinations else {
+        return false;
+    };
+    let discounts: i64 = items.iter().map(|item| item.discount_minor).sum();
+    let mut found: Option<Vec<i64>> = None;
+    for index in 0..combinations {
+        let mut rest = index;
+        let mut chosen = Vec::with_capacity(ways.len());
+        for way in &ways {
+            chosen.extend(way.get(rest % way.len()).copied());
+            rest /= way.len();
+        }
+        if chosen.iter().sum::<i64>() - discounts == total {
+            if found.is_some() {
+                return false;
+            }
+            found = Some(chosen);
+        }
+    }
+    let Some(sums) = found else { return false };
+    for (item, sum) in items.iter_mut().zip(sums) {
+        item.sum_minor = sum;
+    }
+    true
+}
+
 /// Settles the lines against a total. Returns whether they come out exactly.
 pub fn settle(items: &mut [Draft], total: Option<i64>) -> bool {
     let Some(total) = total.filter(|_| !items.is_empty()) else {
@@ -40,6 +174,7 @@ pub fn settle(items: &mut [Draft], total: Option<i64>) -> bool {
     if lines_total(items) != Some(total)
         && !switch_to_products(items, total)
         && !mend_one_number(items, total)
+        && !mend_crossed(items, total)
     {
         return false;
     }

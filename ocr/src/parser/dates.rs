@@ -24,6 +24,8 @@ pub struct Moment {
     pub repairs: u32,
     /// The same for the time.
     pub time_repairs: u32,
+    /// The eight digits as printed, day first, when some had to be read as others.
+    pub printed: Option<[char; 8]>,
 }
 
 /// The first date of a line, with its time.
@@ -43,6 +45,7 @@ pub fn moment(text: &str) -> Option<Moment> {
         time: time.map(|(time, _)| time),
         repairs: found.repairs,
         time_repairs: time.map_or(0, |(_, repairs)| repairs),
+        printed: found.printed,
     })
 }
 
@@ -91,6 +94,7 @@ struct Found {
     span: Span,
     repairs: u32,
     needs_time: bool,
+    printed: Option<[char; 8]>,
 }
 
 /// In which order the parts of a date stand.
@@ -115,6 +119,7 @@ fn date(text: &str) -> Option<Found> {
                 span,
                 repairs,
                 needs_time: needs_time || (repairs > 0 && numbers[2].len() == 2),
+                printed: (repairs > 0).then(|| day_first(numbers, order)).flatten(),
             })
         })
     })
@@ -196,6 +201,16 @@ fn mended([a, b, c]: [&str; 3], order: Order) -> Option<(NaiveDate, u32)> {
     alone.then_some((date, fewest))
 }
 
+/// The digits of a date as printed, day first, with the year's century where it was left out.
+fn day_first([a, b, c]: [&str; 3], order: Order) -> Option<[char; 8]> {
+    let text = match order {
+        Order::YearFirst => format!("{c}{b}{a}"),
+        Order::DayFirst if c.len() == 2 => format!("{a:0>2}{b:0>2}20{c}"),
+        Order::DayFirst => format!("{a:0>2}{b:0>2}{c}"),
+    };
+    text.chars().collect::<Vec<char>>().try_into().ok()
+}
+
 /// What a digit of an impossible date can have been.
 const fn others(digit: char) -> &'static [char] {
     match digit {
@@ -237,6 +252,7 @@ fn named_month(text: &str) -> Option<Found> {
             span: (from, year.1.1),
             repairs: 0,
             needs_time: false,
+            printed: None,
         })
     })
 }

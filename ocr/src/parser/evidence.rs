@@ -164,6 +164,13 @@ fn of_word(row: &Row, next: Option<(&Row, &Kind)>, reading: usize, out: &mut Vec
     let own = row.last_grouped_sum().filter(|(minor, _)| *minor > 0);
     if let Some((minor, word)) = own {
         let field = row.field(minor, word..word + 1);
+        // Where `=` stands before sums it is read as a digit now and then.
+        if let Some(rest) = arithmetic::without_first_digit(minor) {
+            let mut field = field.clone();
+            field.value = rest;
+            let weight = scaled(150, &field);
+            out.push(clue(field, Kin::NearWord, weight, reading));
+        }
         let weight = scaled(600, &field);
         out.push(clue(field, Kin::Word, weight, reading));
         return;

@@ -210,7 +210,7 @@ pub fn kind(row: &Row) -> Kind {
     if !of_other && is_near_total(row) {
         return Kind::Total;
     }
-    if row.begins_with_any(2, &BARCODE) {
+    if row.begins_with_any(2, &BARCODE) || is_barcode_line(row) {
         return Kind::Barcode;
     }
     if row.begins_with_any(1, &ARTICLE) {
@@ -238,6 +238,25 @@ pub fn kind(row: &Row) -> Kind {
         return Kind::Seller;
     }
     Kind::Other
+}
+
+/// One longer word and a number of twelve to fourteen digits that nothing follows: a barcode whose word was misread.
+fn is_barcode_line(row: &Row) -> bool {
+    let code = row.words.iter().position(|w| {
+        let digits = w.text.chars().filter(char::is_ascii_digit).count();
+        (12..=14).contains(&digits) && w.text.chars().count() <= digits + 1
+    });
+    let Some(code) = code else { return false };
+    let word = row
+        .folded
+        .first()
+        .is_some_and(|w| w.chars().filter(|c| c.is_alphabetic()).count() >= 6);
+    let near = row.folded.first().is_some_and(|w| {
+        ["ШТРИХКОД", "ШТРИХ", "BARCODE"]
+            .iter()
+            .any(|keyword| glyphs::word_cost(w, &folded(keyword), 45) <= 45)
+    });
+    word && near && code <= 2 && row.words.len() - code <= 2
 }
 
 /// A line of one word and a sum, where the word is one edit away from a total's: `УМА 631.21 ГРН`, `СУМ 133.52`.
@@ -286,7 +305,7 @@ pub fn after_keyword(row: &Row, kind: Kind) -> usize {
         .iter()
         .filter_map(|phrase| row.find(phrase).map(|at| at + phrase.split(' ').count()))
         .min()
-        .unwrap_or(0)
+        .unwrap_or(usize::from(kind == Kind::Barcode))
 }
 
 /// Where a customs code stands in a line, if anywhere.

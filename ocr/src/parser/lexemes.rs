@@ -89,7 +89,30 @@ pub fn lex(words: &[&str]) -> Vec<Lexed> {
         }
         index += taken;
     }
+    // `З x 26.30`: the same with a blank between.
+    if let [first, sign, ..] = out.as_mut_slice()
+        && sign.lexeme == Lexeme::Times
+        && let Some(text) = words.get(first.word)
+        && let (Some(letter), None) = (text.chars().next(), text.chars().nth(1))
+        && let Some(number) = factor_of_letter(letter)
+    {
+        first.lexeme = Lexeme::Number(number);
+    }
     out
+}
+
+/// A number of pieces that was read as a letter; `None` for digits and for letters like no digit.
+fn factor_of_letter(letter: char) -> Option<Number> {
+    let digit = match letter {
+        'T' | 'Т' | 'г' => '1',
+        other => digit_of_letter(other)?,
+    };
+    Some(Number {
+        digits: digit.to_digit(10).filter(|d| *d > 0)?.into(),
+        decimals: 0,
+        whole_digits: 1,
+        negative: false,
+    })
 }
 
 /// `43-60`, `43_60` or `43:60` behind a multiplication sign is a price whose point was misread.
@@ -135,6 +158,15 @@ fn lex_word(text: &str, word: usize, out: &mut Vec<Lexed>) {
     let mut push = |lexeme| out.push(Lexed { lexeme, word });
     let trimmed = text.trim_matches([':', ';', '"', '\'', '„', '“', '_', '~', '|']);
     if is_times(trimmed) {
+        return push(Lexeme::Times);
+    }
+    // `Тх`, `Зх`: a digit read as a letter before the sign.
+    let mut signs = trimmed.chars();
+    if let (Some(first), Some(times), None) = (signs.next(), signs.next(), signs.next())
+        && is_times(times.encode_utf8(&mut [0; 4]))
+        && let Some(number) = factor_of_letter(first)
+    {
+        push(Lexeme::Number(number));
         return push(Lexeme::Times);
     }
     if is_unit(trimmed) {

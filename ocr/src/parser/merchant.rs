@@ -167,6 +167,12 @@ fn before_name(top: &[Row], slavic: bool) -> Option<Field<String>> {
                     .find(|form| glyphs::word_cost(word, &folded(form), 8) <= 8)
             })
     });
+    // `ООО` as three zeros has no letter to be folded by.
+    let zeros = row
+        .words
+        .get(at)
+        .is_some_and(|w| w.text.chars().count() == 3 && w.text.chars().all(is_round));
+    let form = if zeros { Some(&"ООО") } else { form };
     if let Some(form) = form {
         let name = text_of(row, at + 1, slavic);
         field.value = format!("{form} {name}");
@@ -195,9 +201,11 @@ fn quoted_form(row: &Row) -> Option<usize> {
     let last = row.words.last()?;
     let closes = last.text.ends_with(['"', '»', '“', '”', '\'']);
     let form = row.folded.get(at)?;
-    let known = LEGAL_FORMS
-        .iter()
-        .any(|known| glyphs::word_cost(form, &folded(known), 8) <= 8);
+    let zeros = form.chars().count() == 3 && form.chars().all(is_round);
+    let known = zeros
+        || LEGAL_FORMS
+            .iter()
+            .any(|known| glyphs::word_cost(form, &folded(known), 8) <= 8);
     (opens && (closes || known)).then_some(at)
 }
 
@@ -257,12 +265,11 @@ fn whole(row: &Row, slavic: bool) -> Field<String> {
 }
 
 fn text_of(row: &Row, from: usize, slavic: bool) -> String {
-    let letters = |text: &str| {
-        if slavic {
-            cyrillic(text)
-        } else {
-            text.to_owned()
-        }
+    // `0.` among names is an initial.
+    let letters = |text: &str| match text {
+        "0." | "0" if slavic => text.replace('0', "О"),
+        _ if slavic => cyrillic(text),
+        _ => text.to_owned(),
     };
     let words: Vec<String> = row
         .words
@@ -307,6 +314,10 @@ fn normalised(text: &str) -> String {
 
 const fn is_quote(c: char) -> bool {
     matches!(c, '"' | '«' | '»' | '„' | '“' | '”')
+}
+
+const fn is_round(c: char) -> bool {
+    matches!(c, '0' | 'O' | 'О' | 'o' | 'о')
 }
 
 fn quotes(text: &str) -> usize {

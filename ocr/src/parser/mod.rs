@@ -6,6 +6,7 @@
 
 pub mod anomalies;
 pub mod arithmetic;
+pub mod crossed;
 pub mod dates;
 pub mod evidence;
 pub mod glyphs;
@@ -86,6 +87,11 @@ pub fn parse_all(readings: &[&[Line]], known_total: Option<i64>) -> ReceiptText 
         .map(|lines| Page::read(lines))
         .collect();
     merge::proven_lines(&mut pages);
+    for page in &mut pages {
+        for item in &mut page.items {
+            page.items_mended |= arithmetic::mend_line(item);
+        }
+    }
     let elected = elect_total(&pages);
     for page in &mut pages {
         page.settle(elected.as_ref(), known_total);
@@ -100,14 +106,31 @@ pub fn parse_all(readings: &[&[Line]], known_total: Option<i64>) -> ReceiptText 
     let everywhere = |find: fn(&[Row]) -> Vec<vote::Candidate<String>>| {
         let mut found: Vec<_> = pages.iter().flat_map(|page| find(&page.rows)).collect();
         vote::prefer_zeros(&mut found);
-        vote::elect(&found)
+        found
     };
-    let (tax_id, register) = (everywhere(numbers::tax_ids), everywhere(numbers::registers));
+    let (tax_ids, registers) = (everywhere(numbers::tax_ids), everywhere(numbers::registers));
     let mentions: Vec<_> = pages
         .iter()
         .flat_map(|page| moments::mentions(&page.rows))
         .collect();
-    let purchase = moments::purchase(&mentions);
+    let mut crossed = crossed::Crossed::default();
+    for page in &pages {
+        crossed.learn_quantities(&page.rows);
+    }
+    moments::learn(&mentions, &mut crossed);
+    for candidate in tax_ids.iter().chain(&registers) {
+        if let Some(printed) = &candidate.printed {
+            crossed.learn(printed, &candidate.field.value);
+        }
+    }
+    let elect = |found: &[vote::Candidate<String>]| {
+        let mut elected = vote::elect(found)?;
+        let number = elected.field.value.clone();
+        crossed.doubt(&mut elected, &number);
+        Some(elected)
+    };
+    let (tax_id, register) = (elect(&tax_ids), elect(&registers));
+    let purchase = moments::purchase(&mentions, &crossed);
     let heads: Vec<_> = pages.iter().map(|p| (&*p.rows, &*p.kinds)).collect();
     let merchant = merchant::find(&heads);
     let receipt_number = pages
@@ -194,7 +217,7 @@ impl Page {
                 .filter(|e| !e.inferred)
                 .is_some_and(|e| arithmetic::settle(&mut self.items, Some(e.field.value)))
             || settle(&mut self.items, &mut self.totals, known_total);
-        self.items_mended = before != self.amounts();
+        self.items_mended |= before != self.amounts();
         self.total_mended = printed != [self.totals.sum.clone(), self.totals.to_pay.clone()];
         self.elect(elected);
         vat::mend_letters(

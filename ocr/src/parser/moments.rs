@@ -3,6 +3,7 @@
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use kvit_domain::recognition::Field;
 
+use super::crossed::Crossed;
 use super::dates;
 use super::row::Row;
 use super::vote::{self, Candidate, thousandths};
@@ -72,6 +73,7 @@ pub fn mentions(rows: &[Row]) -> Vec<Mention> {
             Candidate {
                 field,
                 repaired: moment.time_repairs > 0,
+                printed: None,
             }
         });
         let time = own.or_else(beside);
@@ -84,6 +86,7 @@ pub fn mentions(rows: &[Row]) -> Vec<Mention> {
         let date = Candidate {
             field,
             repaired: moment.repairs > 0,
+            printed: moment.printed.map(|d| d.iter().collect()),
         };
         out.push(Mention { date, time });
     }
@@ -99,14 +102,29 @@ fn lowered(confidence: u16, repairs: u32, less: u32) -> kvit_domain::recognition
     })
 }
 
+/// Tells which digits zeros were read as where a date had to be put right.
+pub fn learn(mentions: &[Mention], crossed: &mut Crossed) {
+    for mention in mentions {
+        if let Some(printed) = &mention.date.printed {
+            crossed.learn(
+                printed,
+                &mention.date.field.value.format("%d%m%Y").to_string(),
+            );
+        }
+    }
+}
+
 /// The date with most support, and the time that stands beside it most often.
 #[must_use]
-pub fn purchase(mentions: &[Mention]) -> Purchase {
+pub fn purchase(mentions: &[Mention], crossed: &Crossed) -> Purchase {
     let mut days: Vec<Candidate<NaiveDate>> = mentions.iter().map(|m| m.date.clone()).collect();
     prefer_zeros(&mut days);
-    let Some(day) = vote::elect(&days) else {
+    let Some(mut day) = vote::elect(&days) else {
         return Purchase::default();
     };
+    // The year's digits are few and known; the day and the month can be others.
+    let digits = day.field.value.format("%d%m").to_string();
+    crossed.doubt(&mut day, &digits);
     let times: Vec<Candidate<NaiveTime>> = mentions
         .iter()
         .zip(&days)
@@ -115,7 +133,9 @@ pub fn purchase(mentions: &[Mention]) -> Purchase {
         .collect();
     let repaired = day.repaired;
     match vote::elect(&times) {
-        Some(time) => {
+        Some(mut time) => {
+            let digits = time.field.value.format("%H%M").to_string();
+            crossed.doubt(&mut time, &digits);
             let mut at = Field {
                 value: day.field.value.and_time(time.field.value),
                 confidence: day.field.confidence.min(time.field.confidence),
@@ -146,6 +166,7 @@ fn prefer_zeros(days: &mut [Candidate<NaiveDate>]) {
         .map(|c| Candidate {
             field: Field::new(c.field.value.format(FORM).to_string(), c.field.confidence),
             repaired: c.repaired,
+            printed: None,
         })
         .collect();
     vote::prefer_zeros(&mut texts);

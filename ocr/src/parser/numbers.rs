@@ -136,6 +136,7 @@ pub fn registers(rows: &[Row]) -> Vec<Candidate<String>> {
             out.push(Candidate {
                 field,
                 repaired: repairs > 0,
+                printed: (repairs > 0).then_some(run.digits),
             });
         }
     }

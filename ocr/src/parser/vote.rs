@@ -17,6 +17,8 @@ pub struct Candidate<T> {
     pub field: Field<T>,
     /// Whether a digit was changed to make it possible at all.
     pub repaired: bool,
+    /// What stood there, when a digit was changed.
+    pub printed: Option<String>,
 }
 
 impl<T> Candidate<T> {
@@ -25,6 +27,7 @@ impl<T> Candidate<T> {
         Self {
             field,
             repaired: false,
+            printed: None,
         }
     }
 }
@@ -94,6 +97,7 @@ pub fn prefer_zeros(candidates: &mut [Candidate<String>]) {
             .filter(|other| has_the_zeros_of(other, value))
             .max_by_key(|other| other.matches('0').count());
         if let Some(better) = better {
+            candidate.printed.get_or_insert_with(|| value.clone());
             candidate.field.value.clone_from(better);
         }
     }

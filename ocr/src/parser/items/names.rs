@@ -2,6 +2,7 @@
 
 use crate::parser::kinds;
 use crate::parser::row::Row;
+use crate::parser::words::cyrillic;
 
 /// Longest name, in characters.
 const NAME_CHARS_MAX: usize = 200;
@@ -60,6 +61,11 @@ pub fn joined(left: &str, right: &str) -> String {
 
 /// A name without its running number, without dirt at its edges, and not beyond its longest.
 pub fn cleaned(name: &str) -> String {
+    let slavic = name
+        .chars()
+        .filter(|c| ('\u{400}'..='\u{4ff}').contains(c))
+        .count()
+        >= 4;
     let mut words: Vec<&str> = name.split_whitespace().collect();
     let numbering = |w: &str| {
         w.strip_suffix(['.', ')'])
@@ -82,6 +88,7 @@ pub fn cleaned(name: &str) -> String {
         .unwrap_or_default()
         .iter()
         .map(|w| pack_size(w))
+        .map(|w| if slavic { cyrillic(&w) } else { w })
         .collect();
     let text = words.join(" ");
     let text = text.trim_matches(|c: char| {
@@ -90,11 +97,26 @@ pub fn cleaned(name: &str) -> String {
     text.chars().take(NAME_CHARS_MAX).collect()
 }
 
-/// `M20` at the end of a medicine's name is `№20`.
+/// `M20`, `£18`, `К20` at the end of a name are `№20`: the sign is read as whatever letter looks like it. A vitamin's
+/// number has one digit, a strength three.
 fn pack_size(word: &str) -> String {
-    match word.strip_prefix(['M', 'М']) {
+    const SIGNS: [&str; 20] = [
+        "M", "М", "£", "#", "К", "K", "к", "k", "Ж", "Ne", "No", "Nо", "Ng", "Мо", "Хо", "Х", "N",
+        "Н", "®", "$",
+    ];
+    let count = SIGNS.iter().find_map(|sign| word.strip_prefix(sign));
+    match count {
         Some(count)
-            if (1..=3).contains(&count.len()) && count.bytes().all(|b| b.is_ascii_digit()) =>
+            if (2..=3).contains(&count.len())
+                && count.bytes().all(|b| b.is_ascii_digit())
+                && (count.len() == 2 || count == "100" || word.starts_with(['M', 'М'])) =>
+        {
+            format!("№{count}")
+        }
+        Some(count)
+            if count.len() == 1
+                && count.bytes().all(|b| b.is_ascii_digit())
+                && word.starts_with(['M', 'М']) =>
         {
             format!("№{count}")
         }

@@ -229,12 +229,37 @@ pub fn priced_name(row: &Row) -> Option<PricedName> {
         }
         end -= 1;
     }
+    // `160.80 5`: a letter read as the digit that looks like it.
+    let letter_like =
+        |n: &Number| n.decimals == 0 && n.whole_digits == 1 && letter_of(n.digits).is_some();
+    if let (Some(Lexeme::Number(last)), Some(Lexeme::Number(before))) = (
+        end.checked_sub(1)
+            .and_then(|i| row.lexed.get(i))
+            .map(|l| &l.lexeme),
+        end.checked_sub(2)
+            .and_then(|i| row.lexed.get(i))
+            .map(|l| &l.lexeme),
+    ) && letter_like(last)
+        && before.minor().is_some()
+    {
+        tax = letter_of(last.digits);
+        end -= 1;
+    }
     let at = end.checked_sub(1)?;
     let sum = row.lexed.get(at)?;
     let Lexeme::Number(n) = sum.lexeme else {
         return None;
     };
-    let sum_minor = n.minor().filter(|_| !n.negative)?;
+    let sum_minor = match n.minor() {
+        Some(minor) => Some(minor),
+        // `140.455`: the letter hangs on the sum. Behind a name only, since quantities have three decimals.
+        None if n.decimals == 3 && n.whole_digits >= 2 && sum.word > 0 => {
+            tax = letter_of(n.digits % 10);
+            tax.map(|_| n.digits / 10)
+        }
+        None => None,
+    }
+    .filter(|_| !n.negative)?;
     let number = |back: usize| match at
         .checked_sub(back)
         .and_then(|i| row.lexed.get(i))
@@ -272,8 +297,20 @@ pub fn priced_name(row: &Row) -> Option<PricedName> {
     })
 }
 
+/// The VAT letter that a digit behind a sum stands for.
+const fn letter_of(digit: i64) -> Option<char> {
+    match digit {
+        4 => Some('А'),
+        5 | 6 => Some('Б'),
+        8 => Some('В'),
+        _ => None,
+    }
+}
+
 fn is_dirt_or_currency(text: &str) -> bool {
     let lowered = text.to_lowercase();
-    !text.chars().any(char::is_alphanumeric)
+    let one_sign = text.chars().count() == 1 && !text.chars().any(|c| c.is_ascii_digit());
+    one_sign
+        || !text.chars().any(char::is_alphanumeric)
         || matches!(lowered.trim_matches('.'), "грн" | "uah" | "руб")
 }
