@@ -11,6 +11,8 @@ use super::items::Draft;
 const CONFIRMED: u16 = 970;
 /// Confidence from which a line without a unit price counts as read.
 const READ_WELL: u16 = 700;
+/// Confidence of a line whose numbers are confirmed and whose name is hardly readable.
+const NAME_DOUBTED: u16 = 860;
 /// Most crossed zeros of one number that are tried, and most that are believed.
 const CROSSED_MAX: usize = 5;
 const MENDED_ZEROS_MAX: u32 = 4;
@@ -181,8 +183,13 @@ pub fn settle(items: &mut [Draft], total: Option<i64>) -> bool {
     for item in items.iter_mut() {
         mend_unit_price(item);
         // A line of rubbish with the total's own digits adds up, too: only what proves itself or was read well gains.
-        if is_proven(item) || item.confidence.thousandths() >= READ_WELL {
+        if item.confidence.thousandths() >= READ_WELL {
             item.confidence = item.confidence.max(Confidence::from_thousandths(CONFIRMED));
+        } else if is_proven(item) {
+            // The numbers are right; the name was read as badly as the confidence says.
+            item.confidence = item
+                .confidence
+                .max(Confidence::from_thousandths(NAME_DOUBTED));
         }
     }
     true

@@ -13,7 +13,7 @@ use super::lexemes::{Lexeme, Number};
 use super::row::Row;
 use super::totals::CASH_ROUNDING_MAX;
 use super::vat::{VatLine, account_for};
-use super::vote::thousandths;
+use super::vote::{self, Candidate, thousandths};
 
 /// Most values that are weighed.
 const VALUES_MAX: usize = 64;
@@ -21,6 +21,8 @@ const VALUES_MAX: usize = 64;
 const AGAIN: u32 = 60;
 /// The most that a total is believed which a single kind of evidence names.
 const SINGLE_MAX: u32 = 880;
+/// Confidence from which a line's printed sum is likely right.
+const READ_WELL: u16 = 850;
 /// The most that a total is believed which no line shows.
 const INFERRED_MAX: u32 = 500;
 /// Support from which a total that several kinds name is certain enough to be reported as sure.
@@ -69,7 +71,6 @@ pub struct Verdict {
 #[must_use]
 pub fn clues(rows: &[Row], kinds: &[Kind], reading: usize) -> Vec<Clue> {
     let mut out = Vec::new();
-    let (mut cash, mut change) = (None, None);
     let mut in_summary = false;
     for (index, (row, kind)) in rows.iter().zip(kinds).enumerate() {
         let next = rows.get(index + 1).zip(kinds.get(index + 1));
@@ -89,12 +90,8 @@ pub fn clues(rows: &[Row], kinds: &[Kind], reading: usize) -> Vec<Clue> {
                 else {
                     continue;
                 };
-                let field = row.field(minor, word..word + 1);
-                if row.has_any(&CHANGE) {
-                    change = Some(field);
-                } else if row.has_any(&CASH) {
-                    cash = cash.or(Some(field));
-                } else if row.has_any(&CARD) {
+                if !row.has_any(&CHANGE) && !row.has_any(&CASH) && row.has_any(&CARD) {
+                    let field = row.field(minor, word..word + 1);
                     let weight = scaled(300, &field);
                     out.push(clue(field, Kin::Payment, weight, reading));
                 }
@@ -102,18 +99,57 @@ pub fn clues(rows: &[Row], kinds: &[Kind], reading: usize) -> Vec<Clue> {
             _ => {}
         }
     }
-    if let Some(cash) = cash {
-        let rest = change.as_ref().map_or(0, |c: &Field<i64>| c.value);
-        if rest < cash.value {
-            let mut field = cash.clone();
-            field.value = cash.value - rest;
-            let weight = if change.is_some() { 300 } else { 120 };
-            if let Some(change) = change {
-                field.confidence = field.confidence.min(change.confidence);
-            }
-            let weight = scaled(weight, &field);
-            out.push(clue(field, Kin::CashLessChange, weight, reading));
+    out
+}
+
+/// Cash and change of a reading.
+#[derive(Debug, Clone, Default)]
+pub struct Tender {
+    cash: Option<Field<i64>>,
+    change: Option<Field<i64>>,
+}
+
+impl Tender {
+    /// Looks for them.
+    #[must_use]
+    pub fn of(rows: &[Row], kinds: &[Kind]) -> Self {
+        let mut tender = Self::default();
+        for (row, _) in rows.iter().zip(kinds).filter(|(_, k)| **k == Kind::Payment) {
+            let Some((minor, word)) = row.last_grouped_sum().filter(|(minor, _)| *minor > 0) else {
+                continue;
+            };
+            let place = if row.has_any(&CHANGE) {
+                &mut tender.change
+            } else if row.has_any(&CASH) {
+                &mut tender.cash
+            } else {
+                continue;
+            };
+            place.get_or_insert_with(|| row.field(minor, word..word + 1));
         }
+        tender
+    }
+}
+
+/// What cash and change of all readings come out at: within a reading, and across readings where one has lost a line.
+#[must_use]
+pub fn of_tenders(tenders: &[Tender]) -> Vec<Clue> {
+    let mut out = Vec::new();
+    for (reading, tender) in tenders.iter().enumerate() {
+        let Some(cash) = &tender.cash else { continue };
+        let elsewhere = || tenders.iter().find_map(|t| t.change.as_ref());
+        let change = tender.change.as_ref().or_else(elsewhere);
+        let rest = change.map_or(0, |c| c.value);
+        if rest >= cash.value {
+            continue;
+        }
+        let mut field = cash.clone();
+        field.value = cash.value - rest;
+        if let Some(change) = change {
+            field.confidence = field.confidence.min(change.confidence);
+        }
+        let weight = scaled(if change.is_some() { 300 } else { 120 }, &field);
+        out.push(clue(field, Kin::CashLessChange, weight, reading));
     }
     out
 }
@@ -202,6 +238,10 @@ fn without_separator(row: &Row) -> Option<(i64, std::ops::Range<usize>)> {
         })
         .collect();
     let (last, word) = numbers.last().copied()?;
+    // `324,406`: a letter behind the sum was read as a digit.
+    if last.decimals == 3 && last.whole_digits >= 2 {
+        return Some((last.digits / 10, word..word + 1));
+    }
     let two_words = || {
         let (head, at) = numbers.get(numbers.len().checked_sub(2)?).copied()?;
         let fits = last.decimals == 0
@@ -226,17 +266,25 @@ fn without_separator(row: &Row) -> Option<(i64, std::ops::Range<usize>)> {
 pub fn of_goods(items: &[Draft], reading: usize) -> Option<Clue> {
     let total = arithmetic::lines_total(items).filter(|total| *total > 0 && !items.is_empty())?;
     let count = u32::try_from(items.len()).ok()?;
-    let proven = items
+    // In tenths: a line that proves itself, one whose sum is printed and read well, and one that was computed.
+    let proof: u32 = items
         .iter()
-        .filter(|item| arithmetic::is_proven(item))
-        .count();
-    let proven = u32::try_from(proven).ok()?;
+        .map(|item| {
+            if item.printed && arithmetic::is_proven(item) {
+                10
+            } else if item.printed && item.confidence.thousandths() >= READ_WELL {
+                6
+            } else {
+                0
+            }
+        })
+        .sum();
     let sure: u32 = items
         .iter()
         .map(|item| u32::from(item.confidence.thousandths()))
         .sum::<u32>()
         / count;
-    let weight = 120 + 330 * proven / count;
+    let weight = 120 + 33 * proof / count;
     Some(clue(
         Field::new(total, thousandths(sure)),
         Kin::Goods,
@@ -249,6 +297,7 @@ pub fn of_goods(items: &[Draft], reading: usize) -> Option<Clue> {
 /// only the goods come out at may be elected, which takes a total's line that could not be read.
 #[must_use]
 pub fn elect(clues: &[Clue], vat: &[&[VatLine]], goods_may_tell: bool) -> Option<Verdict> {
+    let clues = &with_zeros_preferred(clues);
     let mut values: Vec<i64> = clues.iter().map(|c| c.field.value).collect();
     values.sort_unstable();
     values.dedup();
@@ -338,6 +387,36 @@ fn paid<'a>(
         }
         None => (best, field, true),
     }
+}
+
+/// Printed totals that differ only where one has a zero and the other what crossed zeros are read as are one total.
+fn with_zeros_preferred(clues: &[Clue]) -> Vec<Clue> {
+    let text = |clue: &Clue| clue.field.value.to_string();
+    let mut printed: Vec<Candidate<String>> = clues
+        .iter()
+        .filter(|c| matches!(c.kin, Kin::Word | Kin::NearWord | Kin::Payment))
+        .map(|c| Candidate::as_read(Field::new(text(c), c.field.confidence)))
+        .collect();
+    let before: Vec<String> = printed.iter().map(|c| c.field.value.clone()).collect();
+    vote::prefer_zeros(&mut printed);
+    clues
+        .iter()
+        .map(|clue| {
+            let mut clue = clue.clone();
+            let own = text(&clue);
+            let at = before
+                .iter()
+                .position(|value| *value == own)
+                .filter(|_| matches!(clue.kin, Kin::Word | Kin::NearWord | Kin::Payment));
+            if let Some(better) = at
+                .and_then(|at| printed.get(at))
+                .and_then(|c| c.field.value.parse().ok())
+            {
+                clue.field.value = better;
+            }
+            clue
+        })
+        .collect()
 }
 
 struct Weighed {

@@ -219,11 +219,12 @@ fn behind_name(top: &[Row]) -> Option<Field<String>> {
             .or_else(|| misread_form(row))?;
         Some((index, row, end))
     })?;
-    let words: Vec<&str> = row
+    let words: Vec<String> = row
         .words
         .iter()
         .take(end)
-        .map(|w| w.text.as_str())
+        .enumerate()
+        .map(|(at, word)| canonical(&word.text, at + 1 == end, at + 2 == end))
         .collect();
     let mut field = row.field(words.join(" "), 0..end);
     let above = index.checked_sub(1).and_then(|i| top.get(i));
@@ -239,9 +240,29 @@ fn behind_name(top: &[Row]) -> Option<Field<String>> {
             field.value = format!("{} {}", first.text(), field.value);
         }
     }
+    // A name of its own above is the shop's, and nobody knows which of the two is meant.
+    let shop = above.is_some_and(|row| {
+        row.letters() >= 6 && !row.has_any(&NO_NAME) && !goes_on(row, &row.text())
+    });
+    if shop && !row.begins_with_any(1, &CONTINUED) {
+        field.confidence = thousandths(u32::from(field.confidence.thousandths()) * 9 / 10);
+    }
     field.value = field.value.chars().take(CHARS_MAX).collect();
     let letters = field.value.chars().filter(|c| c.is_alphabetic()).count();
     (letters >= 6).then_some(field)
+}
+
+/// The words of a form as they are meant: `SON BHD` is `SDN BHD`, `5/8` at the end of a name is `S/B`.
+fn canonical(word: &str, last: bool, before_last: bool) -> String {
+    let letters: String = word.chars().filter(|c| c.is_alphanumeric()).collect();
+    let near = |form: &str| glyphs::word_cost(&folded(&letters), &folded(form), 10) <= 10;
+    if before_last && letters.chars().count() == 3 && near("SDN") {
+        return word.replace(&letters, "SDN");
+    }
+    if last && word.contains('/') && word.chars().count() <= 4 {
+        return "S/B".to_owned();
+    }
+    word.to_owned()
 }
 
 /// `S/B` read as `5/8`, `S/R`; `SDN BHD` with strange letters, right before a number in brackets.

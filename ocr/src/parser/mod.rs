@@ -37,6 +37,8 @@ const ROWS_MAX: usize = 600;
 const READINGS_MAX: usize = 8;
 /// The most that a total is believed whose digits were changed until the goods came out at it.
 const MENDED_MAX: u32 = 890;
+/// The most that a line of goods is believed which proves itself while the goods do not come out at the total.
+const PROVEN_MAX: u32 = 940;
 
 /// Everything that the text says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -220,6 +222,15 @@ impl Page {
         self.items_mended |= before != self.amounts();
         self.total_mended = printed != [self.totals.sum.clone(), self.totals.to_pay.clone()];
         self.elect(elected);
+        // What nothing confirms is never sure.
+        for item in self.items.iter_mut().filter(|_| !self.adds_up) {
+            let most = if item.printed && arithmetic::is_proven(item) {
+                PROVEN_MAX
+            } else {
+                MENDED_MAX
+            };
+            item.confidence = item.confidence.min(vote::thousandths(most));
+        }
         vat::mend_letters(
             &mut self.items,
             &self.vat,
@@ -268,6 +279,11 @@ fn elect_total(pages: &[Page]) -> Option<evidence::Verdict> {
         clues.extend(evidence::clues(&page.rows, &page.kinds, index));
         clues.extend(evidence::of_goods(&page.items, index));
     }
+    let tenders: Vec<evidence::Tender> = pages
+        .iter()
+        .map(|page| evidence::Tender::of(&page.rows, &page.kinds))
+        .collect();
+    clues.extend(evidence::of_tenders(&tenders));
     let vat: Vec<&[vat::VatLine]> = pages.iter().map(|page| &*page.vat).collect();
     // Goods alone are no total: something must be printed as one.
     let line_of_total = |page: &Page| {

@@ -48,6 +48,8 @@ pub struct Draft {
     pub code: Option<String>,
     /// Confidence of the words it was read from.
     pub confidence: Confidence,
+    /// Whether the sum was printed; otherwise it is quantity × price, and proves nothing.
+    pub printed: bool,
 }
 
 /// Finds the goods above the first total (above the end, when no total was read).
@@ -258,7 +260,7 @@ impl Walk {
         };
         let mut used = words.to_vec();
         used.extend(quantity.map(|q| q.words).unwrap_or_default());
-        self.push(amount, unit, priced.sum_minor, priced.tax, used);
+        self.push(amount, unit, priced.sum_minor, priced.tax, used, true);
         self.may_continue = true;
     }
 
@@ -320,6 +322,7 @@ impl Walk {
                 sum,
                 priced.tax,
                 priced.words,
+                priced.sum_minor.is_some(),
             );
         }
     }
@@ -340,6 +343,7 @@ impl Walk {
         sum: i64,
         tax: Option<char>,
         mut used: Vec<Word>,
+        printed: bool,
     ) {
         let mut name = String::new();
         for word in &self.name {
@@ -365,6 +369,7 @@ impl Walk {
             barcode,
             code,
             confidence,
+            printed,
         };
         self.items.push(draft);
     }
