@@ -16,6 +16,7 @@ use crate::backup::{self, BackupArgs, BackupError};
 use crate::boot::{self, BootError};
 use crate::config::{self, Config, Purpose, Sources, settings};
 use crate::demo::{self, DemoError, DemoOptions};
+use crate::ocr_tools::{self, OcrCommand, OcrError};
 use crate::roles::{self, Platform, Role};
 use crate::shutdown::{self, ShutdownToken};
 use crate::stack::{Stack, StateDir, Supervisor};
@@ -55,8 +56,13 @@ enum Command {
     Bot,
     /// Run the policies: rules, payouts, jobs, notices
     Worker,
-    /// Run the reader of photos
-    Ocr,
+    /// Run the reader of photos; or read and measure by hand
+    ///
+    /// Without a subcommand this is the role that reads what shoppers send.
+    Ocr {
+        #[command(subcommand)]
+        command: Option<OcrCommand>,
+    },
     /// Run the read models
     Projector,
     /// Publish the event log on the bus
@@ -107,7 +113,7 @@ enum ConfigCommand {
 impl Cli {
     /// Whether this process will run native reading code, whose threads must be limited before the process starts.
     pub fn reads_photos(&self) -> bool {
-        matches!(self.command, Command::Ocr)
+        matches!(self.command, Command::Ocr { .. })
     }
 
     /// Does what was asked.
@@ -134,7 +140,10 @@ impl Cli {
             Command::Gateway => role(Role::Gateway).await,
             Command::Bot => role(Role::Bot).await,
             Command::Worker => role(Role::Worker).await,
-            Command::Ocr => role(Role::Ocr).await,
+            Command::Ocr { command: None } => role(Role::Ocr).await,
+            Command::Ocr {
+                command: Some(command),
+            } => ocr_tools::run(&command).map_err(ocr_failure),
             Command::Projector => role(Role::Projector).await,
             Command::Relay => role(Role::Relay).await,
             Command::Migrate => role(Role::Migrate).await,
@@ -212,6 +221,11 @@ fn backup_failure(error: BackupError) -> ExitCode {
             status
         }
     }
+}
+
+fn ocr_failure(error: OcrError) -> ExitCode {
+    ui::complain(&error);
+    error.exit()
 }
 
 /// Says what is allowed but seldom meant.

@@ -7,6 +7,7 @@ pub mod boot;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod ocr_tools;
 pub mod roles;
 pub mod shutdown;
 pub mod stack;

@@ -14,6 +14,7 @@ mod backup_drill;
 mod books;
 mod config;
 mod export_journals;
+mod ocr_tools;
 mod process;
 mod setup;
 mod stack;
