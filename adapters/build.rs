@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 fn main() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+    // Asked when it runs: two checkouts may share what was built.
+    let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    let folder = Path::new(&crate_folder)
         .join("../migrations")
         .canonicalize()
         .expect("the folder is there");

@@ -51,6 +51,7 @@ fn payment(node: &Node) -> Result<StatementItem, AnswerError> {
         status: item_status(&payment.status),
         provider_id: payment.id,
         operation_id: payment.operation_id,
+        of_payment: None,
         amount: payment.amount,
         created_at: payment.created_at,
     })
@@ -62,6 +63,7 @@ fn refund(node: &Node) -> Result<StatementItem, AnswerError> {
         operation_id: refund_id(refund.description.as_deref()).map(|id| id.to_string()),
         status: item_status(&refund.status),
         provider_id: refund.id,
+        of_payment: Some(refund.payment_id),
         amount: refund.amount,
         // The fee of the payment is not given back, and a refund has none of its own.
         fee: None,
@@ -75,6 +77,7 @@ fn payout(node: &Node) -> Result<StatementItem, AnswerError> {
         status: item_status(&payout.status),
         provider_id: payout.id,
         operation_id: payout.operation_id,
+        of_payment: None,
         amount: payout.amount,
         fee: None,
         created_at: payout.created_at,

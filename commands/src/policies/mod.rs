@@ -12,6 +12,7 @@ mod reconciling;
 mod rewarding;
 mod settling;
 mod transferring;
+mod unnoticed;
 
 use std::str::FromStr;
 use std::time::Duration;

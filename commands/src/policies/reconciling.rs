@@ -1,8 +1,9 @@
 //! Compares a provider's own list of a day with our books.
 //!
 //! Matching is by our operation's id, which the provider carries, else by the provider's id. What agrees is recorded, what
-//! differs is opened as a break for a person, and nothing is corrected. The only booking that follows is a fee that the
-//! provider tells in its list and that we had not been told before.
+//! differs is opened as a break for a person, and nothing is corrected. Two things follow from a list: a fee that the
+//! provider tells in it and that we had not been told before is booked; and what it shows as done, and what no notification
+//! has brought to us, is asked about with our own credentials.
 //!
 //! An item that cannot be read keeps nothing else from being compared. It is a break named `<id>:unreadable:<what>`, and
 //! the operation of ours that it speaks of is not missing. A person closes it: a later statement in which the item can be
@@ -19,6 +20,8 @@ use kvit_domain::money::Money;
 use kvit_domain::reconciliation::{Break, BreakClass, Matched, StatementKind};
 use sha2::{Digest, Sha256};
 
+use super::PaymentWorker;
+use super::unnoticed::Unnoticed;
 use crate::app::{App, Statement};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -45,6 +48,7 @@ pub struct Reconciling {
     app: App,
     source: Arc<dyn StatementSource>,
     operations: Arc<dyn Operations>,
+    payments: Option<Arc<PaymentWorker>>,
 }
 
 /// What a comparison found, before it is recorded.
@@ -66,7 +70,15 @@ impl Reconciling {
             app,
             source,
             operations,
+            payments: None,
         }
+    }
+
+    /// With the worker that asks about payments and refunds of which nobody has told us.
+    #[must_use]
+    pub fn with_payments(mut self, worker: Option<Arc<PaymentWorker>>) -> Self {
+        self.payments = worker;
+        self
     }
 
     /// The lists that the provider gives.
@@ -124,6 +136,18 @@ impl Reconciling {
             );
         }
         let mut findings = compare(&theirs, &ours, from, to);
+        if let Some(worker) = &self.payments {
+            let unnoticed = Unnoticed {
+                app: &self.app,
+                worker,
+                provider,
+                context,
+            };
+            let breaks = std::mem::take(&mut findings.breaks);
+            findings.breaks = unnoticed
+                .follow(kind, &theirs.items, breaks, &mut findings.matched)
+                .await;
+        }
         let (items, digest) = of_day(&theirs, from, to);
         for (item, fee) in &findings.fees {
             match self.app.book_fee(provider, item, *fee, context).await {
@@ -341,6 +365,7 @@ mod tests {
         StatementItem {
             provider_id: id.to_owned(),
             operation_id: Some(format!("op-{id}")),
+            of_payment: None,
             amount: rub(minor),
             fee: None,
             status: ItemStatus::Done,

@@ -29,6 +29,8 @@ pub struct StatementItem {
     pub provider_id: String,
     /// Our operation's id, where the provider carries it.
     pub operation_id: Option<String>,
+    /// Of a refund, the provider's id of its payment, where it says so.
+    pub of_payment: Option<String>,
     /// How much, above zero.
     pub amount: Money,
     /// What the provider kept, where it says so.

@@ -14,3 +14,4 @@ mod payouts;
 mod settlement;
 mod support;
 mod till;
+mod unnoticed;

@@ -23,7 +23,7 @@ use kvit_domain::reconciliation::StatementKind;
 use super::support::{World, start};
 use super::till::{Day, Words, canceled, refund_id};
 
-fn rub(minor: i64) -> Money {
+pub(crate) fn rub(minor: i64) -> Money {
     Money::new(minor, Currency::Rub)
 }
 
@@ -35,7 +35,7 @@ fn context(step: &str) -> Context {
     Context::new("user:1", step, "payments")
 }
 
-async fn intend(world: &World, user_id: UserId, name: &str, capture: bool) -> PaymentId {
+pub(crate) async fn intend(world: &World, user_id: UserId, name: &str, capture: bool) -> PaymentId {
     let request = PaymentRequest {
         payment_id: payment_id(name),
         user_id,
@@ -52,11 +52,11 @@ async fn intend(world: &World, user_id: UserId, name: &str, capture: bool) -> Pa
 }
 
 /// Delivers until nothing moves without the passing of much time: a payer is slow, and so is a pending refund.
-async fn run(world: &mut World) {
+pub(crate) async fn run(world: &mut World) {
     world.settle_within(TimeDelta::seconds(90)).await;
 }
 
-async fn balance(world: &World, user: UserId) -> (i64, i64) {
+pub(crate) async fn balance(world: &World, user: UserId) -> (i64, i64) {
     let wallet_id = WalletId {
         user,
         currency: Currency::Rub,
@@ -65,12 +65,12 @@ async fn balance(world: &World, user: UserId) -> (i64, i64) {
     (wallet.posted_minor, wallet.held_minor)
 }
 
-async fn state(world: &World, id: PaymentId) -> PaymentState {
+pub(crate) async fn state(world: &World, id: PaymentId) -> PaymentState {
     world.app.payment(id).await.unwrap().state
 }
 
 /// A payment that is paid and credited.
-async fn paid(world: &mut World) -> (UserId, PaymentId) {
+pub(crate) async fn paid(world: &mut World) -> (UserId, PaymentId) {
     let user = world.shopper(1).await;
     let id = intend(world, user, "p", true).await;
     run(world).await;
@@ -514,7 +514,7 @@ async fn f35_a_second_payment_of_an_order_waits_in_suspense_and_a_cabinet_refund
     assert_eq!(world.app.payment(id).await.unwrap().suspense_minor, 0);
 }
 
-fn worker(world: &World) -> Arc<PaymentWorker> {
+pub(crate) fn worker(world: &World) -> Arc<PaymentWorker> {
     Arc::new(PaymentWorker::new(
         world.app.clone(),
         Arc::clone(&world.till) as Arc<_>,
@@ -566,7 +566,7 @@ impl NotificationInbox for Inbox {
     }
 }
 
-struct NoOperations;
+pub(crate) struct NoOperations;
 
 #[async_trait]
 impl Operations for NoOperations {

@@ -277,7 +277,7 @@ async fn script(
                 description: "busy".into(),
                 processed: false,
             };
-            ("bills.pay", busy)
+            ("bills.create", busy)
         }
         // Paid, but the connection breaks before the answer.
         PayoutScript::UnknownThenResolved => ("bills.pay", PortmoneAction::DropAfter),

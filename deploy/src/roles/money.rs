@@ -140,7 +140,8 @@ impl Money {
         if source.kinds().contains(&StatementKind::Payouts) {
             self.balances.push(Arc::clone(&source));
         }
-        let reconciling = Reconciling::new(parts.app.clone(), source, Arc::clone(operations));
+        let reconciling = Reconciling::new(parts.app.clone(), source, Arc::clone(operations))
+            .with_payments(self.payments.get(&name).cloned());
         self.reconciling.insert(name, Arc::new(reconciling));
     }
 }

@@ -69,14 +69,15 @@ pub async fn ours(
         StatementKind::Payments => (
             projection::PAYMENTS,
             "SELECT payment_id, provider_id, NULL::text, coalesce(paid_minor, amount_minor),
-                    coalesce(paid_currency, currency), fee_minor, state, coalesce(sent_at, intended_at) AS at
+                    coalesce(paid_currency, currency), fee_minor, state, coalesce(sent_at, intended_at) AS at,
+                    paid_minor IS NOT NULL
                FROM {schema}.payments WHERE provider = $1 AND coalesce(sent_at, intended_at) >= $2
                 AND coalesce(sent_at, intended_at) < $3",
         ),
         StatementKind::Refunds => (
             projection::PAYMENTS,
             "SELECT refund_id, provider_refund_id, NULL::text, amount_minor, currency, NULL::bigint, state,
-                    coalesce(sent_at, intended_at) AS at
+                    coalesce(sent_at, intended_at) AS at, false
                FROM {schema}.refunds WHERE provider = $1 AND coalesce(sent_at, intended_at) >= $2
                 AND coalesce(sent_at, intended_at) < $3",
         ),
@@ -85,7 +86,7 @@ pub async fn ours(
             // Elsewhere than at Portmone the bill's id is our own key, which no list of theirs knows.
             "SELECT payout_id, CASE WHEN provider = 'portmone' THEN coalesce(provider_id, bill_id) ELSE provider_id END,
                     bill_id, amount_minor, currency, NULL::bigint, state,
-                    coalesce(sent_at, requested_at) AS at
+                    coalesce(sent_at, requested_at) AS at, false
                FROM {schema}.payouts WHERE provider = $1 AND coalesce(sent_at, requested_at) >= $2
                 AND coalesce(sent_at, requested_at) < $3",
         ),
@@ -118,16 +119,18 @@ fn item(row: &PgRow) -> Result<OurItem, Fault> {
         bill_id: row.try_get(2)?,
         amount: Money::new(row.try_get(3)?, currency),
         fee: fee.map(|minor| Money::new(minor, currency)),
-        status: status(&state),
+        status: status(&state, row.try_get(8)?),
         state,
         at: row.try_get(7)?,
     })
 }
 
 /// The three kinds have different words for the same things, and none that means two.
-fn status(state: &str) -> OurStatus {
+fn status(state: &str, is_paid: bool) -> OurStatus {
     match state {
         "succeeded" => OurStatus::Done,
+        // People have decided whose it is; that it came stands in the books either way.
+        "resolved" if is_paid => OurStatus::Done,
         // A payout that was taken back.
         "canceled" | "failed" | "reversed" => OurStatus::Failed,
         "quarantined" | "resolved" | "in_review" => OurStatus::Exception,

@@ -233,6 +233,7 @@ fn item(
     StatementItem {
         provider_id,
         operation_id,
+        of_payment: (one.status == TransactionStatus::Return).then(|| one.order_number.clone()),
         amount: Money::new(one.amount.minor(), Currency::Uah),
         fee: None,
         status: item_status(&one.status),
