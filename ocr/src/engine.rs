@@ -62,11 +62,15 @@ pub enum EngineError {
 
 /// How a page is divided into lines, in Tesseract's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PageMode {
+pub enum PageMode {
     /// One uniform block: best on receipts.
     Block,
     /// One column of text of varying sizes.
     Column,
+    /// One text line, whose place the engine still looks for itself.
+    Line,
+    /// One text line that fills the picture.
+    RawLine,
 }
 
 impl PageMode {
@@ -74,6 +78,8 @@ impl PageMode {
         match self {
             Self::Block => c"6",
             Self::Column => c"4",
+            Self::Line => c"7",
+            Self::RawLine => c"13",
         }
     }
 }
@@ -127,13 +133,17 @@ impl Engine {
         Ok(Self { tesseract })
     }
 
-    /// Chooses how the next pages are binarised: one threshold for all (Otsu), which grain cannot disturb, or by the
-    /// neighbourhood (Sauvola), which keeps thin strokes where the light still varies.
+    /// Chooses how the next pages are binarised, in the engine's numbers: 0 one threshold for all (Otsu), which grain
+    /// cannot disturb, 1 and 2 by the neighbourhood (2 Sauvola), which keeps thin strokes where the light still varies.
     ///
     /// # Errors
     /// [`EngineError::Page`].
-    pub fn expect_grain(&mut self, grainy: bool) -> Result<(), EngineError> {
-        let method = if grainy { c"0" } else { c"2" };
+    pub fn threshold(&mut self, method: u8) -> Result<(), EngineError> {
+        let method = match method {
+            0 => c"0",
+            1 => c"1",
+            _ => c"2",
+        };
         let chosen = self
             .tesseract
             .raw
@@ -148,11 +158,16 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Page`].
-    pub fn read(&mut self, page: &GrayImage, deadline: Instant) -> Result<Vec<Word>, EngineError> {
+    pub fn read(
+        &mut self,
+        page: &GrayImage,
+        column: bool,
+        deadline: Instant,
+    ) -> Result<Vec<Word>, EngineError> {
         let block = self.read_as(page, PageMode::Block)?;
         let satisfied =
             block.len() >= WORDS_EXPECTED && mean_confidence(&block).thousandths() >= SATISFIED_AT;
-        if satisfied || Instant::now() >= deadline {
+        if satisfied || !column || Instant::now() >= deadline {
             return Ok(block);
         }
         let column = self.read_as(page, PageMode::Column)?;
@@ -164,6 +179,43 @@ impl Engine {
     }
 
     fn read_as(&mut self, page: &GrayImage, mode: PageMode) -> Result<Vec<Word>, EngineError> {
+        self.page(page, mode)?;
+        let mut words = self.recognised()?;
+        words.truncate(WORDS_MAX);
+        Ok(words)
+    }
+
+    /// Reads the rows of a page one by one. Words stand in the page's pixels. Rows after the deadline are not read.
+    ///
+    /// # Errors
+    /// [`EngineError::Page`].
+    pub fn read_rows(
+        &mut self,
+        page: &GrayImage,
+        rows: &[Region],
+        mode: PageMode,
+        deadline: Instant,
+    ) -> Result<Vec<Vec<Word>>, EngineError> {
+        self.page(page, mode)?;
+        let side = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
+        let mut read = Vec::with_capacity(rows.len());
+        for row in rows {
+            if Instant::now() >= deadline {
+                break;
+            }
+            self.tesseract.set_rectangle(
+                side(row.x),
+                side(row.y),
+                side(row.width),
+                side(row.height),
+            );
+            read.push(self.recognised()?);
+        }
+        Ok(read)
+    }
+
+    /// Hands a page over.
+    fn page(&mut self, page: &GrayImage, mode: PageMode) -> Result<(), EngineError> {
         let failed = |step| EngineError::Page { step };
         let chosen = self
             .tesseract
@@ -175,6 +227,11 @@ impl Engine {
         pnm.extend_from_slice(page.as_raw());
         self.tesseract
             .set_image(&pix_read_mem(&pnm).map_err(|_| failed("took the page"))?);
+        Ok(())
+    }
+
+    fn recognised(&mut self) -> Result<Vec<Word>, EngineError> {
+        let failed = |step| EngineError::Page { step };
         if self.tesseract.recognize() != 0 {
             return Err(failed("recognised the page"));
         }
@@ -182,7 +239,7 @@ impl Engine {
             .tesseract
             .get_tsv_text(0)
             .map_err(|_| failed("wrote its table"))?;
-        Ok(table.lines().filter_map(word).take(WORDS_MAX).collect())
+        Ok(table.lines().filter_map(word).collect())
     }
 }
 

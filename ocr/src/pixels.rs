@@ -70,11 +70,16 @@ pub fn stretched(picture: &GrayImage) -> GrayImage {
 
 /// The brightness below which `percent` of the pixels lie.
 pub fn percentile(picture: &GrayImage, percent: u64) -> u8 {
+    permille(picture, percent * 10)
+}
+
+/// The brightness below which so many thousandths of the pixels lie.
+pub fn permille(picture: &GrayImage, part: u64) -> u8 {
     let mut counts = [0_u64; 256];
     for value in picture.as_raw() {
         counts[usize::from(*value)] += 1;
     }
-    let wanted = u64::from(picture.width()) * u64::from(picture.height()) * percent / 100;
+    let wanted = u64::from(picture.width()) * u64::from(picture.height()) * part / 1_000;
     let mut seen = 0;
     for (value, count) in counts.iter().enumerate() {
         seen += count;

@@ -19,6 +19,8 @@ use crate::pixels;
 const UNEVEN_FROM: u8 = 10;
 /// Tiles across the long side when the background is measured.
 const TILES: u32 = 24;
+/// A tile below this part of its brightest neighbour is no longer the same paper.
+const TABLE_BELOW: (u32, u32) = (7, 10);
 
 /// The brightness of the bare background, tile by tile.
 pub struct Background {
@@ -76,7 +78,7 @@ impl Background {
     pub fn flatten(&self, page: &GrayImage) -> GrayImage {
         // What lies far below the paper's brightness is the table, not a shadow: raising it would only raise noise.
         let floor = (pixels::percentile(&self.tiles, 90) / 2).max(1);
-        let mut tiles = self.tiles.clone();
+        let mut tiles = without_table(&self.tiles);
         for value in tiles.iter_mut() {
             *value = (*value).max(floor);
         }
@@ -90,6 +92,52 @@ impl Background {
     }
 }
 
+/// Brightness of bare paper on an evened-out page, and what is left of it for grain.
+const PAPER: u8 = 250;
+const GRAIN: u8 = 14;
+/// How dark print is made, below the paper's brightness, and how much fainter print may be than the page's darkest to
+/// be still print.
+const INK: u32 = 200;
+const FAINTEST: u32 = 5;
+
+/// Makes faint print as dark as the rest, tile by tile. The engine's thresholds take print that is half as dark as its
+/// surroundings for paper. `capital` is the height of capitals; a tile holds some signs.
+pub fn even_ink(page: &mut GrayImage, capital: u32) {
+    let tile = (capital * 3).max(16);
+    let depth = |value: u8| PAPER.saturating_sub(value).saturating_sub(GRAIN);
+    let mut tiles = GrayImage::new(page.width().div_ceil(tile), page.height().div_ceil(tile));
+    for (column, row, value) in tiles.enumerate_pixels_mut() {
+        let (x, y) = (column * tile, row * tile);
+        let (width, height) = (tile.min(page.width() - x), tile.min(page.height() - y));
+        let mut depths: Vec<u8> = Vec::with_capacity((width * height / 4) as usize + 1);
+        for py in (y..y + height).step_by(2) {
+            for px in (x..x + width).step_by(2) {
+                depths.push(depth(page.get_pixel(px, py).0[0]));
+            }
+        }
+        // A line of text inks more than this part of its tile.
+        let at = depths.len() * 96 / 100;
+        if at < depths.len() {
+            value.0 = [*depths.select_nth_unstable(at).1];
+        }
+    }
+    let floor = (pixels::percentile(&tiles, 85) / FAINTEST as u8).max(24);
+    let mut filled = tiles.clone();
+    for (x, y, value) in filled.enumerate_pixels_mut() {
+        let columns = x.saturating_sub(1)..=(x + 1).min(tiles.width() - 1);
+        let around = columns.map(|column| tiles.get_pixel(column, y).0[0]);
+        // An empty tile follows its darkest neighbour, so that bare paper is not made grainy.
+        let own = value.0[0];
+        let most = around.max().unwrap_or(own);
+        value.0[0] = own.max(most / 2).max(floor);
+    }
+    let levels = pixels::resized(&filled, page.width(), page.height(), FilterType::Triangle);
+    for (value, level) in page.iter_mut().zip(levels.iter()) {
+        let dark = u32::from(depth(*value)) * INK / u32::from((*level).max(1));
+        *value = PAPER.saturating_sub(u8::try_from(dark.min(u32::from(PAPER))).unwrap_or(PAPER));
+    }
+}
+
 /// Brings paper of this brightness to that of evened-out pages.
 pub fn raise(page: &mut GrayImage, level: u8) {
     for value in page.iter_mut() {
@@ -100,6 +148,24 @@ pub fn raise(page: &mut GrayImage, level: u8) {
 /// A pixel as it would be if the light on it gave bare paper nearly full brightness.
 fn lit(value: u8, light: u8) -> u8 {
     u8::try_from(u32::from(value) * 250 / u32::from(light.max(1))).unwrap_or(u8::MAX)
+}
+
+/// The tiles with those that are far darker than a neighbour at that neighbour's brightness: they show the table beside
+/// the paper, and smoothing would wash out the print at the paper's edge.
+fn without_table(tiles: &GrayImage) -> GrayImage {
+    let mut filled = tiles.clone();
+    for (x, y, value) in filled.enumerate_pixels_mut() {
+        let columns = x.saturating_sub(1)..=(x + 1).min(tiles.width() - 1);
+        let around = columns.flat_map(|column| {
+            let rows = y.saturating_sub(1)..=(y + 1).min(tiles.height() - 1);
+            rows.map(move |row| tiles.get_pixel(column, row).0[0])
+        });
+        let bright = around.max().unwrap_or(value.0[0]);
+        if u32::from(value.0[0]) * TABLE_BELOW.1 < u32::from(bright) * TABLE_BELOW.0 {
+            value.0[0] = bright;
+        }
+    }
+    filled
 }
 
 fn upper_decile(counts: &[u32; 256]) -> u8 {

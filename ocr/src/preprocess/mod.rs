@@ -13,7 +13,7 @@
     reason = "pixel work; no value of the result is computed here"
 )]
 
-mod affine;
+pub(crate) mod affine;
 mod ink;
 mod light;
 mod paper;
@@ -22,26 +22,27 @@ use image::imageops::FilterType;
 use image::{DynamicImage, GrayImage};
 use kvit_domain::recognition::Region;
 
+use crate::lines::{self, Row, Straight, Warp};
 use crate::pixels;
+use crate::reader::Plan;
 use affine::Affine;
 pub use ink::runs_down;
 use ink::{capital_height, slant_degrees};
-use light::{Background, grain, raise};
+use light::{Background, even_ink, grain, raise};
 use paper::paper;
 
 /// Long side of the picture that the steps work on.
 const WORKING_SIDE: u32 = 2_600;
 /// Most pixels of the finished page; time and memory of the engine follow them.
 const PAGE_PIXELS_MAX: f32 = 8_000_000.0;
-/// Height of capitals that the engine reads best, in pixels.
-const CAPITAL_PX: f32 = 28.0;
 /// Slant that is left alone, in degrees.
 const SLANT_MIN: f32 = 0.1;
 /// Grain from which a picture is smoothed, as [`grain`] measures it, and by how much.
 const GRAIN_FROM: u32 = 11;
 const SMOOTHING: f32 = 1.2;
-/// Difference between the second darkest and brightest percentiles below which there is nothing to read.
-const CONTRAST_MIN: u8 = 12;
+/// Difference between the darkest and the brightest parts below which there is nothing to read. A receipt in the corner
+/// of a scanned sheet inks a few thousandths of it.
+const CONTRAST_MIN: u8 = 20;
 
 /// A page with the way back to the photo.
 #[derive(Debug, Clone)]
@@ -50,8 +51,28 @@ pub struct Prepared {
     pub page: GrayImage,
     /// What was done, for the record and for tests.
     pub steps: Steps,
-    to_photo: Affine,
+    /// The text lines found on the page, top to bottom; none when it was not made straight.
+    pub rows: Vec<Region>,
+    way: Way,
     photo_size: (u32, u32),
+}
+
+/// From the page to the photo: along the curves of the text where the page was made straight, then the turn and scale
+/// that came before.
+#[derive(Debug, Clone)]
+struct Way {
+    curves: Option<(Warp, f32)>,
+    then: Affine,
+}
+
+impl Way {
+    fn apply(&self, x: f32, y: f32) -> (f32, f32) {
+        let (x, y) = match &self.curves {
+            Some((warp, scale)) => warp.apply(x, y, *scale),
+            None => (x, y),
+        };
+        self.then.apply(x, y)
+    }
 }
 
 /// What was done to a photo.
@@ -65,6 +86,11 @@ pub struct Steps {
     pub smoothed: bool,
     /// Whether the light was evened out.
     pub flattened: bool,
+    /// Whether the page was made straight along its text lines, and how far the most bent one left a straight line, in
+    /// hundredths of a capital's height.
+    pub straightened: Option<u32>,
+    /// Whether faint print was made as dark as the rest.
+    pub inked: bool,
     /// Degrees by which the text was slanted.
     pub slant_degrees: f32,
     /// Factor by which the working picture was scaled.
@@ -72,13 +98,34 @@ pub struct Steps {
 }
 
 impl Prepared {
+    /// The page at another size, in thousandths of its own; with the size that came out.
+    #[must_use]
+    pub fn at_size(&self, permille: u32) -> (GrayImage, u32) {
+        let part = |edge: u32| {
+            u32::try_from(u64::from(edge) * u64::from(permille) / 1_000)
+                .unwrap_or(edge)
+                .max(1)
+        };
+        let (width, height) = self.page.dimensions();
+        if part(width) as f32 * part(height) as f32 > PAGE_PIXELS_MAX * 1.5 {
+            return (self.page.clone(), 1_000);
+        }
+        let page = pixels::resized(
+            &self.page,
+            part(width),
+            part(height),
+            FilterType::CatmullRom,
+        );
+        (page, permille)
+    }
+
     /// Where a region of the page lies on the upright photo.
     #[must_use]
     pub fn on_photo(&self, region: Region) -> Region {
         let (left, top) = (region.x as f32, region.y as f32);
         let (right, bottom) = (left + region.width as f32, top + region.height as f32);
         let corners = [(left, top), (right, top), (left, bottom), (right, bottom)]
-            .map(|(x, y)| self.to_photo.apply(x, y));
+            .map(|(x, y)| self.way.apply(x, y));
         let bound = |value: f32, limit: u32| (value.max(0.0) as u32).min(limit);
         let x = bound(
             corners.iter().map(|c| c.0).fold(f32::MAX, f32::min),
@@ -108,9 +155,9 @@ impl Prepared {
 /// Prepares a photo. `quarter_turns` clockwise bring it upright, as the QR code or an earlier try told.
 /// `None` when the photo is blank.
 #[must_use]
-pub fn prepare(photo: &GrayImage, quarter_turns: u8) -> Option<Prepared> {
+pub fn prepare(photo: &GrayImage, quarter_turns: u8, plan: &Plan) -> Option<Prepared> {
     let photo_size = photo.dimensions();
-    if pixels::percentile(photo, 98).saturating_sub(pixels::percentile(photo, 2)) < CONTRAST_MIN {
+    if pixels::permille(photo, 980).saturating_sub(pixels::permille(photo, 3)) < CONTRAST_MIN {
         return None;
     }
     let mut steps = Steps {
@@ -134,9 +181,49 @@ pub fn prepare(photo: &GrayImage, quarter_turns: u8) -> Option<Prepared> {
     // The paper is looked for under even light, since paper in shade is as dark as a bright table; but only uneven
     // light on the paper itself is worth evening out.
     let background = Background::of(&page);
-    let even = background
-        .is_uneven(None)
-        .then(|| background.flatten(&page));
+    let even = (plan.flatten && background.is_uneven(None)).then(|| background.flatten(&page));
+    if plan.straighten {
+        let straight = lines::straighten(even.as_ref().unwrap_or(&page));
+        if let Some(straight) = straight {
+            let picture = match even {
+                Some(even) => {
+                    steps.flattened = true;
+                    even
+                }
+                None => {
+                    raise(&mut page, background.level(None));
+                    page
+                }
+            };
+            let size = straight.warp.page_size(1.0);
+            let most = (PAGE_PIXELS_MAX / (size.0 as f32 * size.1 as f32)).sqrt();
+            let scale = (f32::from(plan.capital_px) / straight.capital)
+                .clamp(0.4, 3.0)
+                .min(most.max(0.2));
+            steps.straightened = Some((straight.bend * 100.0) as u32);
+            steps.scale = scale;
+            let mut page = straight.warp.drawn(&picture, scale);
+            if plan.contrast {
+                even_ink(&mut page, u32::from(plan.capital_px));
+                steps.inked = true;
+            }
+            if plan.smooth > 0 {
+                let page_smooth =
+                    DynamicImage::ImageLuma8(page).blur(f32::from(plan.smooth) / 10.0);
+                page = page_smooth.into_luma8();
+            }
+            return Some(Prepared {
+                rows: row_regions(&straight, scale, page.dimensions()),
+                page,
+                steps,
+                way: Way {
+                    curves: Some((straight.warp, scale)),
+                    then: to_photo,
+                },
+                photo_size,
+            });
+        }
+    }
     let paper = paper(even.as_ref().unwrap_or(&page));
     if let Some(even) = even.filter(|_| background.is_uneven(paper.as_ref())) {
         page = even;
@@ -164,7 +251,9 @@ pub fn prepare(photo: &GrayImage, quarter_turns: u8) -> Option<Prepared> {
     }
     if let Some(capital) = capital_height(&page) {
         let most = (PAGE_PIXELS_MAX / (page.width() as f32 * page.height() as f32)).sqrt();
-        let scale = (CAPITAL_PX / capital).clamp(0.4, 3.0).min(most.max(1.0));
+        let scale = (f32::from(plan.capital_px) / capital)
+            .clamp(0.4, 3.0)
+            .min(most.max(1.0));
         if !(0.9..=1.15).contains(&scale) {
             let (width, height) = page.dimensions();
             let (new_width, new_height) = (
@@ -187,11 +276,54 @@ pub fn prepare(photo: &GrayImage, quarter_turns: u8) -> Option<Prepared> {
     Some(Prepared {
         page,
         steps,
-        to_photo,
+        rows: Vec::new(),
+        way: Way {
+            curves: None,
+            then: to_photo,
+        },
         photo_size,
     })
 }
 
 fn ratio(from: u32, to: u32) -> f32 {
     from as f32 / to.max(1) as f32
+}
+
+/// The rectangles that the rows take on the page, with room for the marks above and the tails below, as far as the
+/// neighbouring rows leave it: the engine would read the neighbour instead.
+fn row_regions(straight: &Straight, scale: f32, (width, height): (u32, u32)) -> Vec<Region> {
+    let unit = straight.warp.on_page(scale);
+    let rows = &straight.rows;
+    let regions = rows.iter().map(|row| {
+        let mut top = row.baseline - 1.4 * row.capital;
+        let mut bottom = row.baseline + 0.45 * row.capital;
+        for other in rows {
+            if other.left > row.right || other.right < row.left {
+                continue;
+            }
+            let between = |above: &Row, below: &Row| {
+                let free = below.baseline - below.capital - above.baseline;
+                above.baseline + free * 0.5
+            };
+            if other.baseline + 0.5 * row.capital < row.baseline {
+                top = top.max(between(other, row).min(row.baseline - 1.05 * row.capital));
+            }
+            if other.baseline > row.baseline + 0.5 * row.capital {
+                bottom = bottom.min(between(row, other).max(row.baseline + 0.1 * row.capital));
+            }
+        }
+        let x = ((row.left - 0.6 * row.capital) * unit).max(0.0) as u32;
+        let y = (top * unit).max(0.0) as u32;
+        let right = ((row.right + 0.9 * row.capital) * unit).max(0.0) as u32;
+        let bottom = (bottom * unit).max(0.0) as u32;
+        Region {
+            x,
+            y,
+            width: right.min(width).saturating_sub(x),
+            height: bottom.min(height).saturating_sub(y),
+        }
+    });
+    regions
+        .filter(|row| row.width > row.height / 2 && row.height >= 8)
+        .collect()
 }

@@ -1,20 +1,30 @@
 //! The whole way from bytes to a [`Recognition`].
 
+mod plan;
+mod vote;
+
 use std::time::{Duration, Instant};
 
 use image::GrayImage;
 use kvit_domain::money::Currency;
-use kvit_domain::recognition::{FiscalQr, QrReading, ReceiptItem, Recognition};
+use kvit_domain::recognition::{FiscalQr, QrReading, ReceiptItem, Recognition, Region};
 
-use crate::engine::{Engine, EngineConfig, EngineError};
+use crate::engine::{Engine, EngineConfig, EngineError, PageMode};
 use crate::intake::{self, IntakeError};
-use crate::layout::{self, Line, mean_confidence};
+use crate::layout::{self, Line, Word, mean_confidence};
 use crate::parser::{self, ReceiptText, anomalies, items::Draft};
 use crate::preprocess::{self, Prepared};
 use crate::{confidence, qr};
+pub use plan::{Plan, Threshold};
 
 /// Longest text kept in a recognition, in bytes.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Sizes at which doubtful rows are read again, in thousandths of the first one.
+const SIZES: [u32; 2] = [1_450, 850];
+/// A row below this mean confidence is texture or a code, and stays so at any size.
+const HOPELESS: u16 = 200;
+/// A row read with a mean confidence below this is no text.
+const ROW_FLOOR: u16 = 250;
 /// A page read with a mean confidence below this may stand on its head.
 const UPRIGHT_FROM: u16 = 450;
 
@@ -69,6 +79,7 @@ impl ReadError {
 #[derive(Debug)]
 pub struct Reader {
     engine: Engine,
+    plan: Plan,
 }
 
 impl Reader {
@@ -79,7 +90,16 @@ impl Reader {
     pub fn init(config: &EngineConfig) -> Result<Self, EngineError> {
         Ok(Self {
             engine: Engine::init(config)?,
+            plan: Plan::default(),
         })
+    }
+
+    /// Changes a step of reading for the next photos: see [`Plan`].
+    ///
+    /// # Errors
+    /// A sentence about the key or the value.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        self.plan.set(key, value)
     }
 
     /// Reads a photo: the QR code first, then the text.
@@ -102,7 +122,10 @@ impl Reader {
         watch.stage("parse");
         // Goods that do not come out at the total deserve a second look with the other threshold.
         if let Some(prepared) = prepared.filter(|_| {
-            !text.adds_up && quality(&lines) >= UPRIGHT_FROM && Instant::now() < deadline
+            self.plan.again
+                && !text.adds_up
+                && quality(&lines) >= UPRIGHT_FROM
+                && Instant::now() < deadline
         }) {
             let again = self.read_page(&prepared, !prepared.steps.smoothed, deadline)?;
             watch.stage("ocr");
@@ -153,7 +176,7 @@ impl Reader {
         deadline: Instant,
         watch: &mut Watch,
     ) -> Result<Look, EngineError> {
-        let prepared = preprocess::prepare(photo, turns);
+        let prepared = preprocess::prepare(photo, turns, &self.plan);
         watch.stage("preprocess");
         let lines = match &prepared {
             Some(page) => self.read_page(page, page.steps.smoothed, deadline)?,
@@ -169,12 +192,90 @@ impl Reader {
         grainy: bool,
         deadline: Instant,
     ) -> Result<Vec<Line>, EngineError> {
-        self.engine.expect_grain(grainy)?;
-        let words = self.engine.read(&prepared.page, deadline)?;
-        Ok(placed(
-            layout::lines(layout::within_margins(words)),
-            prepared,
-        ))
+        let method = match self.plan.threshold {
+            Threshold::ByGrain if grainy => 0,
+            Threshold::ByGrain => 2,
+            Threshold::Method(method) => method,
+        };
+        self.engine.threshold(method)?;
+        if let Some(mode) = self.plan.lines.filter(|_| !prepared.rows.is_empty()) {
+            let lines = self.read_rows(prepared, mode, deadline)?;
+            if !self.plan.block {
+                return Ok(placed(lines, prepared));
+            }
+        }
+        let words = self
+            .engine
+            .read(&prepared.page, self.plan.column, deadline)?;
+        let block = layout::lines(layout::within_margins(words));
+        Ok(placed(block, prepared))
+    }
+
+    /// Reads the rows one by one, and those with doubtful words again at other sizes.
+    fn read_rows(
+        &mut self,
+        prepared: &Prepared,
+        mode: PageMode,
+        deadline: Instant,
+    ) -> Result<Vec<Line>, EngineError> {
+        let rows = &prepared.rows;
+        let mut readings: Vec<Vec<Vec<Word>>> = self
+            .engine
+            .read_rows(&prepared.page, rows, mode, deadline)?
+            .into_iter()
+            .map(|words| vec![words])
+            .collect();
+        for size in SIZES
+            .into_iter()
+            .take(usize::from(self.plan.passes.saturating_sub(1)))
+        {
+            let doubtful: Vec<usize> = (0..readings.len())
+                .filter(|index| self.is_doubtful(&vote::voted(&readings[*index])))
+                .collect();
+            if doubtful.is_empty() || Instant::now() >= deadline {
+                break;
+            }
+            let (page, scale) = prepared.at_size(size);
+            let regions: Vec<Region> = doubtful
+                .iter()
+                .map(|index| scaled(rows[*index], scale))
+                .collect();
+            let again = self.engine.read_rows(&page, &regions, mode, deadline)?;
+            for (index, mut words) in doubtful.into_iter().zip(again) {
+                for word in &mut words {
+                    word.region = scaled(word.region, 1_000_000 / scale.max(1));
+                }
+                readings[index].push(words);
+            }
+        }
+        Ok(readings
+            .iter()
+            .map(|readings| Line {
+                words: vote::voted(readings),
+            })
+            .filter(|line| !line.words.is_empty() && line.confidence().thousandths() >= ROW_FLOOR)
+            .collect())
+    }
+
+    /// Whether a row is worth another look: it may be text, and not each of its words is sure.
+    fn is_doubtful(&self, words: &[Word]) -> bool {
+        mean_confidence(words).thousandths() >= HOPELESS
+            && words
+                .iter()
+                .any(|word| word.confidence.thousandths() < self.plan.doubt)
+    }
+}
+
+/// A region at another size, in thousandths.
+fn scaled(region: Region, permille: u32) -> Region {
+    let part = |value: u32| {
+        u32::try_from(u64::from(value) * u64::from(permille) / 1_000).unwrap_or(u32::MAX)
+    };
+    Region {
+        x: part(region.x),
+        y: part(region.y),
+        width: part(region.width),
+        height: part(region.height),
     }
 }
 
