@@ -5,7 +5,7 @@
 //!
 //! - what a fiscal QR code says (total, date, register) is certain; without a code the text's own confidence counts;
 //! - goods count with the mean confidence of their lines, and with at least 970 when they come out at the total
-//!   exactly, which confirms the total as well;
+//!   exactly, which confirms the total as well unless one misread zero may stand on every line;
 //! - goods and a total that contradict each other count half.
 //!
 //! So a clean receipt reaches 800 with a code or without one (the rules still send the latter to a person); a code
@@ -32,7 +32,7 @@ pub fn overall(text: &ReceiptText, qr: Option<&FiscalQr>, anomalies: &[Anomaly])
     let of = |confidence: Confidence| u32::from(confidence.thousandths());
     let certain = qr.map(|_| 1_000);
     let read_total = text.totals.chosen().map_or(0, |f| of(f.confidence));
-    let mut total = certain.unwrap_or(if text.adds_up {
+    let mut total = certain.unwrap_or(if text.adds_up && !text.total_doubted {
         read_total.max(CONFIRMED)
     } else {
         read_total

@@ -47,6 +47,28 @@ impl Crossed {
         }
     }
 
+    /// Looks at rates of tax, of which there are few: `28.96%` is 20.00 %.
+    pub fn learn_rates(&mut self, rows: &[Row]) {
+        use super::lexemes::Lexeme;
+        const RATES: [&str; 5] = ["2000", "700", "1400", "1000", "1800"];
+        for lexed in rows.iter().flat_map(|row| &row.lexed) {
+            let Lexeme::Percent(n) = &lexed.lexeme else {
+                continue;
+            };
+            let read = n.digits.to_string();
+            let fits = |rate: &&&str| {
+                n.decimals == 2
+                    && rate.len() == read.len()
+                    && rate.chars().zip(read.chars()).all(|(is, was)| {
+                        is == was || (is == '0' && super::glyphs::is_crossed_zero(was))
+                    })
+            };
+            if let Some(rate) = RATES.iter().find(fits) {
+                self.learn(&read, rate);
+            }
+        }
+    }
+
     /// Whether a number may hold a zero that was read as something else.
     #[must_use]
     pub fn may_be_in(&self, number: &str) -> bool {

@@ -105,10 +105,17 @@ enum Order {
 }
 
 fn date(text: &str) -> Option<Found> {
+    // Beside a date with its whole year, `12-02-16` is a time, even when that date cannot be.
+    let whole_year = groups(text).any(|(numbers, separators, _)| {
+        numbers[2].len() == 4 && form(numbers, separators).is_some()
+    });
     // What needs no mending wins over what does, wherever it stands.
     [false, true].into_iter().find_map(|mend| {
         groups(text).find_map(|(numbers, separators, span)| {
             let (order, needs_time) = form(numbers, separators)?;
+            if whole_year && matches!(order, Order::DayFirst) && numbers[2].len() == 2 {
+                return None;
+            }
             let (date, repairs) = if mend {
                 mended(numbers, order)?
             } else {

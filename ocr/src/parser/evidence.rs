@@ -65,6 +65,10 @@ pub struct Verdict {
     pub field: Field<i64>,
     /// Whether no line shows it as it is, so that goods or tax alone tell.
     pub inferred: bool,
+    /// Whether the tax follows from it.
+    pub taxed: bool,
+    /// Whether something speaks against its agreement with other lines.
+    pub doubted: bool,
 }
 
 /// All clues of one reading, without those of the goods.
@@ -343,6 +347,8 @@ pub fn elect(clues: &[Clue], vat: &[&[VatLine]], goods_may_tell: bool) -> Option
     }
     Some(Verdict {
         inferred: best.printed == 0,
+        taxed: best.taxed,
+        doubted: doubt,
         field: Field {
             value: best.value,
             confidence: thousandths(sure),
@@ -394,7 +400,7 @@ fn with_zeros_preferred(clues: &[Clue]) -> Vec<Clue> {
     let text = |clue: &Clue| clue.field.value.to_string();
     let mut printed: Vec<Candidate<String>> = clues
         .iter()
-        .filter(|c| matches!(c.kin, Kin::Word | Kin::NearWord | Kin::Payment))
+        .filter(|c| c.kin != Kin::CashLessChange)
         .map(|c| Candidate::as_read(Field::new(text(c), c.field.confidence)))
         .collect();
     let before: Vec<String> = printed.iter().map(|c| c.field.value.clone()).collect();
@@ -424,6 +430,7 @@ struct Weighed {
     support: u32,
     kins: u32,
     printed: u32,
+    taxed: bool,
 }
 
 fn weigh(value: i64, clues: &[Clue], vat: &[&[VatLine]]) -> Weighed {
@@ -456,7 +463,8 @@ fn weigh(value: i64, clues: &[Clue], vat: &[&[VatLine]]) -> Weighed {
         kins += 1;
         printed += u32::from(kin != Kin::Goods);
     }
-    if vat.iter().any(|lines| account_for(lines, value)) {
+    let taxed = vat.iter().any(|lines| account_for(lines, value));
+    if taxed {
         support += 300;
         kins += 1;
     }
@@ -465,5 +473,6 @@ fn weigh(value: i64, clues: &[Clue], vat: &[&[VatLine]]) -> Weighed {
         support,
         kins,
         printed,
+        taxed,
     }
 }

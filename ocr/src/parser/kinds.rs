@@ -261,9 +261,7 @@ fn is_barcode_line(row: &Row) -> bool {
 
 /// A line of one word and a sum, where the word is one edit away from a total's: `УМА 631.21 ГРН`, `СУМ 133.52`.
 fn is_near_total(row: &Row) -> bool {
-    let Some((_, sum_word)) = row.last_sum() else {
-        return false;
-    };
+    let sum_word = row.last_sum().map(|(_, word)| word);
     let Some(at) = row
         .folded
         .iter()
@@ -271,13 +269,24 @@ fn is_near_total(row: &Row) -> bool {
     else {
         return false;
     };
-    let alone = at < 2 && sum_word > at && sum_word - at <= 3 && row.letters() <= 9;
-    let near = |word: &str| {
-        ["СУМА", "СУММА", "РАЗОМ", "ВСЬОГО", "ИТОГ", "ИТОГО", "TOTAL"]
-            .iter()
-            .any(|keyword| glyphs::word_cost(word, &folded(keyword), 10) <= 10)
+    let alone = match sum_word {
+        Some(sum) => at < 2 && sum > at && sum - at <= 3 && row.letters() <= 9,
+        // The word alone: its sum stands on a line of its own.
+        None => row.words.len() == 1,
     };
-    alone && row.folded.get(at).is_some_and(|word| near(word))
+    alone && row.folded.get(at).is_some_and(|word| near_total_word(word))
+}
+
+fn near_total_word(folded_word: &str) -> bool {
+    ["СУМА", "СУММА", "РАЗОМ", "ВСЬОГО", "ИТОГ", "ИТОГО", "TOTAL"]
+        .iter()
+        .any(|keyword| glyphs::word_cost(folded_word, &folded(keyword), 10) <= 10)
+}
+
+/// Whether what stands as a name is a total's word.
+#[must_use]
+pub fn is_total_word(name: &str) -> bool {
+    near_total_word(&folded(name))
 }
 
 /// Whether a total's line speaks of a total before something else.

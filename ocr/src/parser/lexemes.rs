@@ -89,6 +89,20 @@ pub fn lex(words: &[&str]) -> Vec<Lexed> {
         }
         index += taken;
     }
+    // `2 К. 57,95`, `2.000 , 120,79`: between a quantity and a price any short sign is the multiplication.
+    if let [first, sign, price, ..] = out.as_mut_slice()
+        && let (Lexeme::Number(quantity), Lexeme::Number(factor)) = (&first.lexeme, &price.lexeme)
+        && matches!(quantity.decimals, 0 | 3)
+        && quantity.whole_digits <= 3
+        && factor.decimals == 2
+        && matches!(sign.lexeme, Lexeme::Word | Lexeme::Letter(_))
+        && sign.word == first.word + 1
+        && words.get(sign.word).is_some_and(|w| {
+            w.chars().count() <= 2 && !w.contains(|c: char| c.is_ascii_digit() || c == '%')
+        })
+    {
+        sign.lexeme = Lexeme::Times;
+    }
     // `З x 26.30`: the same with a blank between.
     if let [first, sign, ..] = out.as_mut_slice()
         && sign.lexeme == Lexeme::Times

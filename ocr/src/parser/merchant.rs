@@ -167,12 +167,27 @@ fn before_name(top: &[Row], slavic: bool) -> Option<Field<String>> {
                     .find(|form| glyphs::word_cost(word, &folded(form), 8) <= 8)
             })
     });
+    // The opening mark was read as a letter as well: `ППО"`.
+    let shortened = row.folded.get(at).and_then(|word| {
+        let (last, _) = word.char_indices().next_back()?;
+        let head = word.get(..last)?;
+        LEGAL_FORMS.iter().find(|form| head == folded(form))
+    });
+    let form = form.or(shortened);
     // `ООО` as three zeros has no letter to be folded by.
     let zeros = row
         .words
         .get(at)
         .is_some_and(|w| w.text.chars().count() == 3 && w.text.chars().all(is_round));
     let form = if zeros { Some(&"ООО") } else { form };
+    let strange = row
+        .words
+        .get(at)
+        .is_some_and(|w| w.text.chars().any(|c| c.is_ascii_digit()));
+    if form.is_none() && strange {
+        // A form that nobody can read is left out.
+        field.value = text_of(row, at + 1, slavic);
+    }
     if let Some(form) = form {
         let name = text_of(row, at + 1, slavic);
         field.value = format!("{form} {name}");
@@ -329,6 +344,13 @@ fn normalised(text: &str) -> String {
     }
     if open {
         out.push('»');
+    }
+    // Dirt behind the closing mark.
+    match out.rfind('»') {
+        Some(at) if out.get(at..).is_some_and(|rest| rest.chars().count() <= 4) => {
+            out.truncate(at + '»'.len_utf8());
+        }
+        _ => {}
     }
     out
 }

@@ -37,6 +37,12 @@ const ROWS_MAX: usize = 600;
 const READINGS_MAX: usize = 8;
 /// The most that a total is believed whose digits were changed until the goods came out at it.
 const MENDED_MAX: u32 = 890;
+/// Confidence of a total from which lines are put right by it; a doubtful one is compared and nothing more.
+const TRUSTED: u16 = 800;
+/// Sums to pay in cash are multiples of this, in minor units.
+const CASH_STEP: i64 = 5;
+/// The most that a total is believed which may hold a zero that was misread on every line.
+const CROSSED_MAX: u32 = 860;
 /// The most that a line of goods is believed which proves itself while the goods do not come out at the total.
 const PROVEN_MAX: u32 = 940;
 
@@ -70,6 +76,8 @@ pub struct ReceiptText {
     /// Fields in which a digit was changed because exactly one change made it possible: `total`, `items`,
     /// `purchased_at`, `register_number`.
     pub repaired: Vec<&'static str>,
+    /// Whether every line that shows the total may show the same misread zero, so that agreement confirms nothing.
+    pub total_doubted: bool,
 }
 
 /// Reads the fields. `known_total` is the total of the QR code in minor units, which settles doubtful digits with
@@ -94,17 +102,6 @@ pub fn parse_all(readings: &[&[Line]], known_total: Option<i64>) -> ReceiptText 
             page.items_mended |= arithmetic::mend_line(item);
         }
     }
-    let elected = elect_total(&pages);
-    for page in &mut pages {
-        page.settle(elected.as_ref(), known_total);
-    }
-    let merit = |page: &Page| {
-        let proven = page.items.iter().filter(|i| arithmetic::is_proven(i));
-        (page.adds_up, proven.count(), page.items.len())
-    };
-    let best = (0..pages.len())
-        .rev()
-        .max_by_key(|at| pages.get(*at).map(merit));
     let everywhere = |find: fn(&[Row]) -> Vec<vote::Candidate<String>>| {
         let mut found: Vec<_> = pages.iter().flat_map(|page| find(&page.rows)).collect();
         vote::prefer_zeros(&mut found);
@@ -118,6 +115,7 @@ pub fn parse_all(readings: &[&[Line]], known_total: Option<i64>) -> ReceiptText 
     let mut crossed = crossed::Crossed::default();
     for page in &pages {
         crossed.learn_quantities(&page.rows);
+        crossed.learn_rates(&page.rows);
     }
     moments::learn(&mentions, &mut crossed);
     for candidate in tax_ids.iter().chain(&registers) {
@@ -125,13 +123,36 @@ pub fn parse_all(readings: &[&[Line]], known_total: Option<i64>) -> ReceiptText 
             crossed.learn(printed, &candidate.field.value);
         }
     }
+    let elected = elect_total(&pages).map(|mut verdict| {
+        // Crossed zeros are misread alike on every line: only arithmetic tells.
+        let total = verdict.field.value;
+        if crossed.may_be_in(&total.to_string()) && !verdict.taxed && !told_by_sums(&pages, total) {
+            verdict.field.confidence = verdict.field.confidence.min(vote::thousandths(CROSSED_MAX));
+            verdict.doubted = true;
+        }
+        verdict
+    });
+    let total_doubted = elected.as_ref().is_some_and(|verdict| verdict.doubted);
+    for page in &mut pages {
+        page.settle(elected.as_ref(), known_total);
+    }
+    let merit = |page: &Page| {
+        let proven = page.items.iter().filter(|i| arithmetic::is_proven(i));
+        (page.adds_up, proven.count(), page.items.len())
+    };
+    let best = (0..pages.len())
+        .rev()
+        .max_by_key(|at| pages.get(*at).map(merit));
     let elect = |found: &[vote::Candidate<String>]| {
         let mut elected = vote::elect(found)?;
         let number = elected.field.value.clone();
         crossed.doubt(&mut elected, &number);
         Some(elected)
     };
-    let (tax_id, register) = (elect(&tax_ids), elect(&registers));
+    let (mut tax_id, register) = (elect(&tax_ids), elect(&registers));
+    if let Some(elected) = &mut tax_id {
+        numbers::limit_unchecked(&mut elected.field);
+    }
     let purchase = moments::purchase(&mentions, &crossed);
     let heads: Vec<_> = pages.iter().map(|p| (&*p.rows, &*p.kinds)).collect();
     let merchant = merchant::find(&heads);
@@ -170,7 +191,21 @@ pub fn parse_all(readings: &[&[Line]], known_total: Option<i64>) -> ReceiptText 
         is_return,
         currency,
         repaired,
+        total_doubted,
     }
+}
+
+/// Whether the goods of a reading come out at a total by a calculation that is more than a repetition of one number.
+fn told_by_sums(pages: &[Page], total: i64) -> bool {
+    pages.iter().any(|page| {
+        let calculated = page.items.len() >= 2
+            || page.items.iter().any(|item| {
+                item.printed
+                    && item.quantity != kvit_domain::quantity::Quantity::ONE
+                    && arithmetic::is_proven(item)
+            });
+        calculated && arithmetic::lines_total(&page.items) == Some(total)
+    })
 }
 
 /// One reading of the photo.
@@ -215,9 +250,10 @@ impl Page {
         let printed = [self.totals.sum.clone(), self.totals.to_pay.clone()];
         // The elected total first: it has all the evidence there is. What was inferred from the goods proves nothing.
         self.adds_up = known_total.is_none()
-            && elected
-                .filter(|e| !e.inferred)
-                .is_some_and(|e| arithmetic::settle(&mut self.items, Some(e.field.value)))
+            && elected.filter(|e| !e.inferred).is_some_and(|e| {
+                let trusted = e.field.confidence.thousandths() >= TRUSTED;
+                arithmetic::settle(&mut self.items, Some(e.field.value), trusted)
+            })
             || settle(&mut self.items, &mut self.totals, known_total);
         self.items_mended |= before != self.amounts();
         self.total_mended = printed != [self.totals.sum.clone(), self.totals.to_pay.clone()];
@@ -257,9 +293,10 @@ impl Page {
         }
         let Some(verdict) = elected else { return };
         let mut field = verdict.field.clone();
-        // What is paid counts, where the two totals differ by rounding only.
+        // What is paid counts, where the two totals differ by rounding only; what is not round is a misread digit.
         if let Some(to_pay) = &self.totals.to_pay
             && to_pay.value != field.value
+            && to_pay.value % CASH_STEP == 0
             && to_pay.value.abs_diff(field.value) <= totals::CASH_ROUNDING_MAX.unsigned_abs()
         {
             field.value = to_pay.value;
@@ -301,17 +338,25 @@ fn settle(
     totals: &mut totals::Totals,
     known_total: Option<i64>,
 ) -> bool {
-    let read = [&totals.sum, &totals.to_pay].map(|field| field.as_ref().map(|f| f.value));
+    let read = [&totals.sum, &totals.to_pay].map(|field| {
+        field
+            .as_ref()
+            .map(|f| (f.value, f.confidence.thousandths() >= TRUSTED))
+    });
     if let Some(known) = known_total {
         // The lines come out at the sum; the code may carry the rounded one.
-        return [Some(known), read[0]].into_iter().flatten().any(|total| {
-            total.abs_diff(known) <= totals::CASH_ROUNDING_MAX.unsigned_abs()
-                && arithmetic::settle(items, Some(total))
-        });
+        return [Some(known), read[0].map(|(value, _)| value)]
+            .into_iter()
+            .flatten()
+            .any(|total| {
+                total.abs_diff(known) <= totals::CASH_ROUNDING_MAX.unsigned_abs()
+                    && arithmetic::settle(items, Some(total), true)
+            });
     }
     if read
         .into_iter()
-        .any(|total| arithmetic::settle(items, total))
+        .flatten()
+        .any(|(total, trusted)| arithmetic::settle(items, Some(total), trusted))
     {
         return true;
     }
@@ -327,7 +372,7 @@ fn settle(
             mended = true;
         }
     }
-    mended && arithmetic::settle(items, Some(lines))
+    mended && arithmetic::settle(items, Some(lines), false)
 }
 
 fn currency(rows: &[Row]) -> Option<Currency> {

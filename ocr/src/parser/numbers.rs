@@ -212,12 +212,17 @@ fn tax_field(row: &Row, run: &Run, named: bool) -> Field<String> {
     let mut field = row.field(run.digits.clone(), run.words.clone());
     let mut sure = u32::from(field.confidence.thousandths());
     sure = sure.saturating_sub(if named { 0 } else { WITHOUT_WORD });
-    field.confidence = thousandths(match check_digit(&run.digits) {
-        Some(true) => sure.max(u32::from(field.confidence.thousandths())),
-        Some(false) => sure.min(UNCHECKED_MAX),
-        None => sure,
-    });
+    field.confidence = thousandths(sure);
+    limit_unchecked(&mut field);
     field
+}
+
+/// A number whose check digit does not hold is not sure, however many readings agree on it.
+pub fn limit_unchecked(field: &mut Field<String>) {
+    if check_digit(&field.value) == Some(false) {
+        let sure = u32::from(field.confidence.thousandths());
+        field.confidence = thousandths(sure.min(UNCHECKED_MAX));
+    }
 }
 
 /// Whether a tax number's check digit holds, for the kinds that have one: `ЄДРПОУ` (8), `РНОКПП` (10) and Russian

@@ -157,8 +157,14 @@ fn unglued(word: &Word) -> Vec<Word> {
         let before = word.text.get(..at)?.chars().next_back()?;
         let after = word.text.get(at + c.len_utf8()..)?;
         let number_sign = c == '№' && before.is_alphabetic() && !after.is_empty();
+        // `ППО"НАЗВА"`: a form and a name in quotes.
+        let quote = matches!(c, '"' | '«' | '„' | '“' | '”')
+            && after.starts_with(char::is_alphabetic)
+            && word.text.get(..at).is_some_and(|form| {
+                (2..=4).contains(&form.chars().count()) && form.chars().all(char::is_alphabetic)
+            });
         let colon = c == ':' && before.is_alphabetic() && !after.is_empty();
-        (number_sign || colon).then_some(if colon { at + 1 } else { at })
+        (number_sign || colon || quote).then_some(if colon { at + 1 } else { at })
     });
     let Some((left, right)) = cut.and_then(|at| word.text.split_at_checked(at)) else {
         return vec![word.clone()];

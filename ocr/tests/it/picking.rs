@@ -316,3 +316,45 @@ proptest! {
         prop_assert_eq!(parse_all(&[&first, &second], known), text, "the same text reads the same");
     }
 }
+
+#[test]
+fn a_total_whose_zero_is_misread_on_every_line_is_the_sum_of_the_goods() {
+    let text = read(
+        "ТОВ «ЗРАЗОК»\nПРРО ФН 4080301083 ВН 8\nАРТ.№ 85838 Тест Вигаданий №1\n1.000 х 35.43 = 35,43 А\nАРТ.№ 35188 Шавлія Зразок 50г\n1.008 x 49,47 = 49.47 А\nСУМА ДО СПЛАТИ: 84.98\nГОТІВКА. ГОТІВКА: 84.98",
+    );
+    assert_eq!(total(&text).map(|t| t.0), Some(8_490));
+    assert!(text.adds_up);
+}
+
+#[test]
+fn agreement_of_lines_that_may_share_a_misread_zero_is_not_sure() {
+    let text = read("ТОВ «ЗРАЗОК»\nПРРО ФН 4080301083 ВН 8\nСУМА 84.98\nКАРТКА 84.98");
+    let (value, sure) = total(&text).unwrap();
+    assert!(value == 8_498 && sure < SURE && text.total_doubted);
+    let other = read("ТОВ «ЗРАЗОК»\nПРРО ФН 4080301083 ВН 8\nСУМА 74.91\nКАРТКА 74.91");
+    assert!(total(&other).unwrap().1 >= SURE && !other.total_doubted);
+}
+
+#[test]
+fn a_doubtful_total_puts_no_line_right() {
+    let text = parse(
+        &lines(
+            "Каса 1\nКапсули Вигадані\n2 x 57.95 = 115.90 А\nСУМА 415.90",
+            500,
+        ),
+        None,
+    );
+    assert_eq!(text.items.first().map(|i| i.sum_minor), Some(11_590));
+    assert!(!text.adds_up || text.totals.chosen().is_none_or(|t| t.value == 11_590));
+}
+
+#[test]
+fn a_time_with_dashes_is_no_date_beside_one() {
+    assert_eq!(moment(&read("95.05.2825 12-02-16")), "2025-05-05 12:02:16");
+}
+
+#[test]
+fn the_word_for_total_alone_is_no_article() {
+    let text = read("Каса 1\nСум\n5.59\nпдв Б\nКасир 1");
+    assert!(text.items.is_empty(), "{:?}", goods(&text));
+}

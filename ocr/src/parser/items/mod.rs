@@ -354,7 +354,9 @@ impl Walk {
         used.append(&mut self.name);
         self.name_lines = 0;
         self.may_continue = false;
-        let plausible = sum > 0 && sum <= SUM_MINOR_MAX && quantity.thousandths() > 0;
+        let named_total = kinds::is_total_word(&name);
+        let plausible =
+            !named_total && sum > 0 && sum <= SUM_MINOR_MAX && quantity.thousandths() > 0;
         if !plausible || name.chars().filter(|c| c.is_alphabetic()).count() < 2 {
             return;
         }
