@@ -76,8 +76,12 @@ impl App {
             Side::Credit => (account, own),
             Side::Debit => (own, account),
         };
+        // What was asked for, without the day that is filled in: a repeat after midnight is the same request.
+        let body = (
+            (adjustment_id, wallet_id, side, amount),
+            (&account, value_date, &reason, &corrects),
+        );
         let value_date = value_date.unwrap_or_else(|| self.today());
-        self.book().await?.check_open(value_date)?;
         let transaction = Transaction::simple(
             TransactionId::derived("adjustment", &adjustment_id.to_string()),
             TransactionKind::Adjustment,
@@ -93,12 +97,26 @@ impl App {
         let command = AdjustmentCommand::Propose {
             wallet_id,
             transaction,
-            reason,
+            reason: reason.clone(),
             corrects,
             by: context.actor.clone(),
         };
-        self.execute::<Adjustment>(&adjustment_id.to_string(), command, context)
-            .await
+        let id = adjustment_id.to_string();
+        let mut streams = Streams::new().with::<Adjustment>(&id);
+        let must_ask = Book::must_ask(value_date, self.today());
+        if must_ask {
+            streams = streams.with::<Book>(MAIN_BOOK);
+        }
+        let committed = self
+            .transact(streams, context, "propose_adjustment", &body, |unit| {
+                if must_ask {
+                    unit.state::<Book>(MAIN_BOOK)?.check_open(value_date)?;
+                }
+                unit.run::<Adjustment>(&id, &command)?;
+                Ok(())
+            })
+            .await?;
+        Ok(Done::from(&committed))
     }
 
     /// Another person agrees: approval and booking are one append.

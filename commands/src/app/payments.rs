@@ -259,30 +259,37 @@ impl App {
     ) -> Result<Done, CommandError> {
         let payment = self.payment(payment_id).await?;
         let terms = terms_of(&payment)?.clone();
-        let credited = match (credit, payment.paid) {
-            (false, _) => None,
-            (true, Some(paid)) => Some(Money::new(payment.suspense_minor, paid.currency)),
-            (true, None) => {
-                return Err(Rejection::new(
-                    "invalid_command",
-                    "no money was received to be credited",
-                )
-                .into());
-            }
-        };
+        let currency = payment
+            .paid
+            .map_or(terms.amount.currency, |paid| paid.currency);
         let wallet_id = WalletId {
             user: terms.user_id,
-            currency: credited.map_or(terms.amount.currency, |amount| amount.currency),
+            currency,
         };
         let (id, wallet) = (payment_id.to_string(), wallet_id.to_string());
         let streams = Streams::new().with::<Payment>(&id).with::<Wallet>(&wallet);
-        let command = PaymentCommand::ResolveQuarantine {
-            credited,
-            by: context.actor.clone(),
-            reason,
-        };
+        let body = (payment_id, credit, &reason);
         let committed = self
-            .transact(streams, context, "resolve_quarantine", &command, |unit| {
+            .transact(streams, context, "resolve_quarantine", &body, |unit| {
+                let known = unit.state::<Payment>(&id)?;
+                let credited = match (credit, known.paid) {
+                    (false, _) => None,
+                    (true, Some(paid)) if paid.currency == currency => {
+                        Some(Money::new(known.suspense_minor, currency))
+                    }
+                    (true, _) => {
+                        return Err(Rejection::new(
+                            "invalid_command",
+                            "no money was received to be credited",
+                        )
+                        .into());
+                    }
+                };
+                let command = PaymentCommand::ResolveQuarantine {
+                    credited,
+                    by: context.actor.clone(),
+                    reason: reason.clone(),
+                };
                 unit.run::<Payment>(&id, &command)?;
                 // A proposal moves nothing yet.
                 let is_resolved = unit.state::<Payment>(&id)?.state == PaymentState::Resolved;

@@ -202,11 +202,25 @@ impl Executor {
         if let Some(seen) = seen {
             return match seen {
                 Seen::Refused(rejection) => Err(rejection.into()),
-                Seen::Replayed { position, .. } => Ok(Some(Committed {
-                    value: None,
-                    position,
-                    replayed: true,
-                })),
+                Seen::Replayed { .. } => {
+                    // Another process may have done it: a slot knows its own stream's event only, and perhaps not even that one
+                    // yet. The decision reaches as far as the last of them.
+                    finish(&mut slots, None, inner).await?;
+                    let position = slots
+                        .values()
+                        .filter_map(|slot| slot.recall(context, digest))
+                        .map(|seen| match seen {
+                            Seen::Replayed { position, .. } => position,
+                            _ => 0,
+                        })
+                        .max()
+                        .unwrap_or_default();
+                    Ok(Some(Committed {
+                        value: None,
+                        position,
+                        replayed: true,
+                    }))
+                }
                 Seen::Done { .. } => Err(CommandError::Fatal("a key recalled no answer".into())),
             };
         }

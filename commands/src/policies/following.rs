@@ -313,6 +313,10 @@ impl Following {
         let Some(snapshot) = snapshot else {
             return Ok(Verdict::Quarantined("the provider does not know it"));
         };
+        if snapshot.provider_id != provider_id {
+            self.not_shown_yet(received_at)?;
+            return Ok(Verdict::Quarantined("the provider answers about another"));
+        }
         let claimed = claimed_payment(&self.app, provider, &snapshot.provider_id).await?;
         let id = claimed.or_else(|| snapshot.operation_id.as_deref()?.parse().ok());
         let Some(id) = id else {

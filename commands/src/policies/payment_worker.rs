@@ -492,6 +492,26 @@ impl PaymentWorker {
         }
     }
 
+    /// Somebody may have given money back in the cabinet before we knew that the payment was paid: the notification of that
+    /// could not be followed then, and there is no other.
+    async fn look_for_refunds(
+        &self,
+        id: PaymentId,
+        event: &RecordedEvent,
+    ) -> Result<Handled, HandlerFault> {
+        let payment = self.app.payment(id).await.map_err(to_fault)?;
+        let is_ours = payment
+            .terms
+            .as_ref()
+            .is_some_and(|terms| terms.provider == self.provider.provider());
+        if !is_ours {
+            return Ok(Handled::Skipped);
+        }
+        let context = Context::caused_by(event, self.name(), "refunds");
+        self.ask_refunds_now(id, &context).await?;
+        Ok(Handled::Done)
+    }
+
     /// Half of the age, within bounds: often at first, seldom later.
     fn ask_pause(&self, age: TimeDelta) -> Duration {
         let half = age.to_std().unwrap_or_default() / 2;
@@ -504,7 +524,11 @@ impl PaymentWorker {
                 (*retry_after).clamp(Duration::from_millis(100), self.options.ask_pause_max)
             }
             PaymentFault::Denied => self.options.away_pause.max(self.ask_pause(age)),
-            _ => self.ask_pause(age).min(self.options.away_pause),
+            // Soon again at first, and ever more seldom while the provider stays away.
+            _ => {
+                let away = age.to_std().unwrap_or_default() / 20;
+                self.ask_pause(age).min(self.options.away_pause.max(away))
+            }
         }
     }
 
@@ -595,6 +619,8 @@ impl EventHandler for PaymentWorker {
             ("payment", "PaymentAwaitingCapture"),
             ("payment", "CaptureIntended"),
             ("payment", "CancelIntended"),
+            ("payment", "PaymentSucceeded"),
+            ("payment", "PaymentQuarantined"),
             ("payment", "RefundIntended"),
         ]
     }
@@ -609,6 +635,13 @@ impl EventHandler for PaymentWorker {
             .decode()
             .map_err(|fault| HandlerFault::poison(fault.to_string()))?;
         let concern = match decoded {
+            PaymentEvent::PaymentSucceeded { .. }
+            | PaymentEvent::PaymentQuarantined {
+                received: Some(_), ..
+            } => return self.look_for_refunds(id, event).await,
+            PaymentEvent::PaymentQuarantined { received: None, .. } => {
+                return Ok(Handled::Skipped);
+            }
             PaymentEvent::RefundIntended { refund_id, .. } => Concern::Refund(refund_id),
             _ => Concern::Payment,
         };

@@ -17,8 +17,8 @@ pub struct Known {
 
 /// The faults that are open.
 pub const OPEN: Known = Known {
-    repeat_answers_an_earlier_position: true,
-    repeat_of_a_proposal_on_another_day: true,
-    notification_is_looked_at_once: true,
-    payments_are_asked_at_one_pace: true,
+    repeat_answers_an_earlier_position: false,
+    repeat_of_a_proposal_on_another_day: false,
+    notification_is_looked_at_once: false,
+    payments_are_asked_at_one_pace: false,
 };
