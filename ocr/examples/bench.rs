@@ -1,7 +1,7 @@
 //! Measures reading on folders of photos with ground truth:
 //! `cargo run --release -p kvit-ocr --example bench -- DIR... [--json FILE] [--details FILE] [--only NAME,...]
 //! [--limit N] [--worst N] [--jobs N] [--set-kind synthetic|sroie] [--compare FILE]
-//! [--without STEP] [--set STEP=VALUE]`.
+//! [--without STEP] [--set STEP=VALUE] [--patience N]`.
 #![allow(clippy::print_stdout, reason = "a command-line tool")]
 
 use std::error::Error;
@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let (key, value) = step.split_once('=').ok_or("--set needs STEP=VALUE")?;
                 options.steps.push((key.to_owned(), value.to_owned()));
             }
+            "--patience" => options = options.patient(value()?.parse()?),
             "--set-kind" => {
                 kind = Some(SetKind::from_name(&value()?).ok_or("synthetic or sroie")?);
             }

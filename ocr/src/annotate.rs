@@ -203,10 +203,18 @@ fn decimal(minor: i64) -> String {
 fn place_of(item: &ReceiptItem, lines: &[Line]) -> Option<Region> {
     let name = item.name.to_lowercase();
     let texts: Vec<String> = lines.iter().map(|l| l.text().to_lowercase()).collect();
-    // The line also holds quantities and sums, so the name is compared with as much of it as it is long.
+    // An article number may stand before the name and sums behind it, so the name is compared with as much text as it is
+    // long, from every word on.
+    let length = name.chars().count();
     let alike = |text: &str| {
-        let start: String = text.chars().take(name.chars().count()).collect();
-        normalized_levenshtein(&start, &name).max(normalized_levenshtein(text, &name))
+        let blanks = text.match_indices(' ').map(|(at, _)| at + 1);
+        std::iter::once(0)
+            .chain(blanks)
+            .map(|start| {
+                let part: String = text[start..].chars().take(length).collect();
+                normalized_levenshtein(&part, &name)
+            })
+            .fold(0.0, f64::max)
     };
     let single = texts
         .iter()
@@ -553,6 +561,8 @@ mod tests {
         ];
         let item = &reading().items[0];
         assert_eq!(place_of(item, &lines).unwrap().y, 60);
+        let numbered = [line("АРТ.№ 13310 Цитрамон-Дарниця табл. №10", 30)];
+        assert_eq!(place_of(item, &numbered).unwrap().y, 30);
         let split = [line("Цитрамон-Дарниця", 60), line("табл. №10", 100)];
         let place = place_of(item, &split).unwrap();
         assert_eq!((place.y, place.height), (60, 70));

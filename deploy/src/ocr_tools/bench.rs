@@ -1,6 +1,6 @@
 //! `kvit ocr bench`: how well receipts are read.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,6 +38,10 @@ pub struct BenchArgs {
     /// Read so many photos at once; times stay those of one photo on one core
     #[arg(long, value_name = "N", default_value = "1")]
     pub jobs: NonZeroUsize,
+    /// Give each photo so many times the usual time: the reader's budgets are by the clock on the wall, and a machine that
+    /// does something else meanwhile would read worse
+    #[arg(long, value_name = "TIMES", default_value = "1")]
+    pub patience: NonZeroU32,
     /// Languages of the engine [default: eng for SROIE, else ukr+rus+eng]
     #[arg(long, value_name = "LANGUAGES")]
     pub lang: Option<String>,
@@ -66,7 +70,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode, OcrError> {
         jobs: args.jobs,
         steps: without.chain(args.steps.iter().cloned()).collect(),
         ..BenchOptions::default()
-    };
+    }
+    .patient(args.patience);
     let mut results = Vec::with_capacity(sets.len());
     for set in &sets {
         results.push(one(set, &options)?);
