@@ -51,6 +51,14 @@ pub fn mend_line(item: &mut Draft) -> bool {
         item.sum_minor = product;
         return true;
     }
+    // The same with a misread digit besides: five times nearer to the product without its first digit.
+    if let Ok(product) = item.quantity.price(unit)
+        && let Some(rest) = without_first_digit(item.sum_minor)
+        && rest.abs_diff(product).saturating_mul(5) < item.sum_minor.abs_diff(product)
+    {
+        item.sum_minor = rest;
+        return true;
+    }
     let sums = with_zeros(item.sum_minor);
     let mut ways: Vec<(u32, i64, i64)> = Vec::new();
     for (unit, unit_changes) in with_zeros(unit) {
@@ -124,6 +132,7 @@ fn mend_crossed(items: &mut [Draft], total: i64) -> bool {
             let mut ways = vec![item.sum_minor];
             if !is_proven(item) {
                 ways.extend(with_zeros(item.sum_minor).into_iter().map(|(sum, _)| sum));
+                ways.extend(without_first_digit(item.sum_minor));
                 if let Some(unit) = item.unit_price_minor {
                     ways.extend(
                         with_zeros(unit)

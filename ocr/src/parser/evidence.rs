@@ -23,6 +23,8 @@ const AGAIN: u32 = 60;
 const SINGLE_MAX: u32 = 880;
 /// Confidence from which a line's printed sum is likely right.
 const READ_WELL: u16 = 850;
+/// What such a total's support counts for, in tenths.
+const INFERRED_TENTHS: u32 = 5;
 /// The most that a total is believed which no line shows.
 const INFERRED_MAX: u32 = 500;
 /// Support from which a total that several kinds name is certain enough to be reported as sure.
@@ -152,7 +154,7 @@ pub fn of_tenders(tenders: &[Tender]) -> Vec<Clue> {
         if let Some(change) = change {
             field.confidence = field.confidence.min(change.confidence);
         }
-        let weight = scaled(if change.is_some() { 300 } else { 120 }, &field);
+        let weight = scaled(if change.is_some() { 300 } else { 180 }, &field);
         out.push(clue(field, Kin::CashLessChange, weight, reading));
     }
     out
@@ -373,7 +375,7 @@ fn paid<'a>(
     let top = field.region.map_or(0, |r| r.y);
     let later = |clue: &&Clue| match clue.kin {
         Kin::Word => clue.field.region.map_or(0, |r| r.y) > top,
-        Kin::CashLessChange => clue.weight > 130,
+        Kin::CashLessChange => clue.weight > 180,
         _ => false,
     };
     let other = clues
@@ -467,6 +469,10 @@ fn weigh(value: i64, clues: &[Clue], vat: &[&[VatLine]]) -> Weighed {
     if taxed {
         support += 300;
         kins += 1;
+    }
+    // Goods that no line confirms are worth less than a line that shows a total.
+    if printed == 0 {
+        support = support * INFERRED_TENTHS / 10;
     }
     Weighed {
         value,

@@ -170,7 +170,7 @@ fn rejoined(word: &str, next: Option<&str>) -> (String, usize) {
 
 fn lex_word(text: &str, word: usize, out: &mut Vec<Lexed>) {
     let mut push = |lexeme| out.push(Lexed { lexeme, word });
-    let trimmed = text.trim_matches([':', ';', '"', '\'', '„', '“', '_', '~', '|']);
+    let trimmed = text.trim_matches([':', ';', '"', '\'', '„', '“', '_', '~', '|', '«', '»', '`']);
     if is_times(trimmed) {
         return push(Lexeme::Times);
     }

@@ -358,3 +358,19 @@ fn the_word_for_total_alone_is_no_article() {
     let text = read("Каса 1\nСум\n5.59\nпдв Б\nКасир 1");
     assert!(text.items.is_empty(), "{:?}", goods(&text));
 }
+
+#[test]
+fn numbered_goods_begin_at_their_numbers() {
+    let text = read(
+        "ИП Примерова Е.А.\nКАССОВЫЙ ЧЕК\n1. Вода Образцовая 0,5л\nbet 2702 27.01\n2. Пластырь Образец №10\n1х 66.60 266.60\nHOC 10%\n3, Йод Примерный 25мл\n2 х 46.98 «93.96\nИТОГ =187.57",
+    );
+    assert_eq!(
+        goods(&text),
+        [
+            ("Вода Образцовая 0,5л", 1_000, 2_701),
+            ("Пластырь Образец №10", 1_000, 6_660),
+            ("Йод Примерный 25мл", 2_000, 9_396)
+        ]
+    );
+    assert!(text.adds_up);
+}

@@ -15,7 +15,7 @@ use super::kinds::{self, Kind};
 use super::lexemes::Lexeme;
 use super::row::Row;
 use crate::layout::{Word, mean_confidence};
-use names::{barcode, cleaned, joined, looks_cut, without_customs};
+use names::{barcode, cleaned, joined, looks_cut, running_number, without_customs};
 use prices::{Priced, PricedName, priced_name, quantity_line};
 
 /// Most articles of a receipt; a photo of anything else must not become an endless list.
@@ -61,6 +61,7 @@ pub fn find(rows: &[Row], kinds: &[Kind], first_total: Option<usize>) -> Vec<Dra
     };
     let mut walk = Walk {
         barcode_below: barcodes_stand_below(kinds, body.clone()),
+        numbered: are_numbered(rows, kinds, body.clone()),
         ..Walk::default()
     };
     for index in body.clone() {
@@ -120,6 +121,17 @@ fn barcodes_stand_below(kinds: &[Kind], body: std::ops::Range<usize>) -> bool {
     first != Some(&Kind::Barcode) && last == Some(&Kind::Barcode)
 }
 
+/// Whether the articles are numbered: two lines that begin with numbers one after the other.
+fn are_numbered(rows: &[Row], kinds: &[Kind], body: std::ops::Range<usize>) -> bool {
+    let numbers: Vec<u32> = body
+        .filter(|at| kinds.get(*at) == Some(&Kind::Other))
+        .filter_map(|at| running_number(rows.get(at)?))
+        .collect();
+    numbers
+        .windows(2)
+        .any(|pair| matches!(pair, [a, b] if a + 1 == *b))
+}
+
 #[derive(Default)]
 struct Walk {
     items: Vec<Draft>,
@@ -131,6 +143,10 @@ struct Walk {
     /// Whether the last article was closed by a line that also held its name, so that a name may go on below.
     may_continue: bool,
     barcode_below: bool,
+    /// Whether each article begins with its number.
+    numbered: bool,
+    /// Whether the article at hand has begun with its number and has no price yet.
+    begun: bool,
 }
 
 impl Walk {
@@ -201,6 +217,35 @@ impl Walk {
     }
 
     fn goods_line(&mut self, row: &Row, next_is_new: bool) {
+        if self.numbered {
+            if running_number(row).is_some() {
+                // What has had no price until here gets none.
+                self.flush();
+                self.forget();
+                self.begun = true;
+            } else if self.begun
+                && quantity_line(row).is_none()
+                && let Some(priced) = priced_name(row).filter(|_| !self.name.is_empty())
+            {
+                // A quantity line that nobody can read: its sum is what counts, and it is no part of the name.
+                let words = row.words.get(priced.sum_word..).unwrap_or_default();
+                let used = words.to_vec();
+                self.begun = false;
+                self.push(
+                    Quantity::ONE,
+                    None,
+                    priced.sum_minor,
+                    priced.tax,
+                    used,
+                    true,
+                );
+                return;
+            } else if self.begun && quantity_line(row).is_some() {
+                self.begun = false;
+            } else if !self.begun && quantity_line(row).is_none() {
+                return; // between a price and the next number there is no name
+            }
+        }
         if let Some(priced) = quantity_line(row) {
             self.quantity_line(row, priced);
         } else if let Some(priced) = priced_name(row) {

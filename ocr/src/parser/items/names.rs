@@ -47,6 +47,19 @@ pub fn looks_cut(text: &str) -> bool {
         || first.is_some_and(|c| c.is_lowercase() || c.is_ascii_digit() || c == '№' || c == '%')
 }
 
+/// The running number of a line like `3. Кагоцел табл.`, when it begins with one.
+pub fn running_number(row: &Row) -> Option<u32> {
+    let number = row.words.first()?.text.strip_suffix(['.', ')', ','])?;
+    let short = (1..=2).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    let named = row
+        .words
+        .iter()
+        .skip(1)
+        .take(2)
+        .any(|w| w.text.chars().filter(|c| c.is_alphabetic()).count() >= 3);
+    (short && named).then(|| number.parse().ok()).flatten()
+}
+
 /// Two parts of a name. A number cut by the paper's edge (`0,0` and `5%`, `№` and `20`) is one again.
 pub fn joined(left: &str, right: &str) -> String {
     let cut = left.ends_with('№')
@@ -68,7 +81,7 @@ pub fn cleaned(name: &str) -> String {
         >= 4;
     let mut words: Vec<&str> = name.split_whitespace().collect();
     let numbering = |w: &str| {
-        w.strip_suffix(['.', ')'])
+        w.strip_suffix(['.', ')', ','])
             .is_some_and(|n| n.len() <= 2 && n.bytes().all(|b| b.is_ascii_digit()))
     };
     if words.len() > 1 && words.first().is_some_and(|w| numbering(w)) {

@@ -257,6 +257,14 @@ pub fn priced_name(row: &Row) -> Option<PricedName> {
             tax = letter_of(n.digits % 10);
             tax.map(|_| n.digits / 10)
         }
+        // `51957 Б`: the point was lost, and the letter behind tells that this is a sum.
+        None if n.decimals == 0
+            && (4..=7).contains(&n.whole_digits)
+            && sum.word > 0
+            && tax.is_some_and(|letter| matches!(letter, 'А' | 'Б' | 'В' | 'Г' | 'Д' | 'Е')) =>
+        {
+            Some(n.digits)
+        }
         None => None,
     }
     .filter(|_| !n.negative)?;
