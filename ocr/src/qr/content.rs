@@ -1,8 +1,7 @@
 //! From the modules' tones to the content, believing no more than the redundancy proves.
 //!
-//! Bytes with doubtful modules are treated as unknown, a few more at each try, but never so many that less than
-//! [`SPARE_CHECKS`] of a block's redundancy is left unused: that remainder is what tells a code that was read from one
-//! that was made up.
+//! Whatever of the code's blocks comes out right is handed back even when the whole does not: it says where modules
+//! stand, and so helps to see the rest.
 
 #![allow(
     clippy::float_arithmetic,
@@ -11,14 +10,12 @@
 )]
 
 use rxing::DecodeHints;
+use rxing::common::reedsolomon::{PredefinedGenericGF, ReedSolomonDecoder};
 use rxing::qrcode::common::ErrorCorrectionLevel;
 use rxing::qrcode::decoder::decoded_bit_stream_parser;
 
-use super::solomon;
 use super::symbol::{Block, Format, Symbol, formats};
 
-/// Redundant bytes of a block that must stay unused when bytes were taken as unknown.
-const SPARE_CHECKS: usize = 4;
 /// The next format is tried while it agrees nearly as well as the best.
 const FORMATS_MAX: usize = 3;
 /// Least agreement of the modules with the usual beginning for it to be believed: chance gives zero, and with more than
@@ -30,8 +27,8 @@ const AGREEMENT_MIN: f32 = 0.72;
 /// What came of reading the modules.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// The content of the code.
-    Read(String),
+    /// The content of the code, and how much of the redundancy was left unused in the block that needed most of it.
+    Read { text: String, spare: usize },
     /// No content, but so many modules are certain now: each `1` dark, `-1` light or `0`.
     Partly { blocks: usize, believed: Vec<i8> },
 }
@@ -44,7 +41,7 @@ pub fn read(symbol: &Symbol, tones: &[f32]) -> Outcome {
     };
     for format in likely_formats(symbol, tones) {
         match (read_as(symbol, tones, format), &best) {
-            (Outcome::Read(text), _) => return Outcome::Read(text),
+            (read @ Outcome::Read { .. }, _) => return read,
             (
                 Outcome::Partly { blocks, believed },
                 Outcome::Partly {
@@ -112,13 +109,11 @@ fn unmasked(symbol: &Symbol, tones: &[f32], mask: u8) -> Vec<f32> {
 fn read_as(symbol: &Symbol, tones: &[f32], format: Format) -> Outcome {
     let soft = unmasked(symbol, tones, format.mask);
     let mut bytes = Vec::with_capacity(soft.len() / 8);
-    let mut sureness = Vec::with_capacity(soft.len() / 8);
     for bits in soft.chunks_exact(8) {
         bytes.push(
             bits.iter()
                 .fold(0_u8, |byte, bit| byte << 1 | u8::from(*bit > 0.0)),
         );
-        sureness.push(bits.iter().map(|b| b.abs()).fold(f32::MAX, f32::min));
     }
     let mut believed = symbol.known.clone();
     let mut believe = |place: usize, value: u8, bits: u8| {
@@ -132,14 +127,14 @@ fn read_as(symbol: &Symbol, tones: &[f32], format: Format) -> Outcome {
     for (place, value, bits) in opening(symbol, &blocks, &soft) {
         believe(place, value, bits);
     }
-    let (mut data, mut seen, mut solved) = (Vec::new(), bytes.clone(), 0);
+    let (mut data, mut seen, mut solved, mut least) = (Vec::new(), bytes.clone(), 0, usize::MAX);
     for block in &blocks {
         let values: Vec<u8> = block.places.iter().map(|p| bytes[*p]).collect();
-        let sure: Vec<f32> = block.places.iter().map(|p| sureness[*p]).collect();
-        let Some(corrected) = correct(&values, &sure, block.checks) else {
+        let Some((corrected, spare)) = correct(&values, block.checks) else {
             continue;
         };
         solved += 1;
+        least = least.min(spare);
         for (place, value) in block.places.iter().zip(&corrected) {
             seen[*place] = *value;
             believe(*place, *value, u8::MAX);
@@ -151,7 +146,7 @@ fn read_as(symbol: &Symbol, tones: &[f32], format: Format) -> Outcome {
         .then(|| text(symbol, &data, format.level))
         .flatten()
     {
-        Some(text) => Outcome::Read(text),
+        Some(text) => Outcome::Read { text, spare: least },
         None => Outcome::Partly {
             blocks: solved,
             believed,
@@ -207,25 +202,16 @@ fn opening(symbol: &Symbol, blocks: &[Block], soft: &[f32]) -> Vec<(usize, u8, u
     }
 }
 
-/// The block without its errors: first as it is, then with the least sure bytes taken as unknown.
-fn correct(values: &[u8], sure: &[f32], checks: usize) -> Option<Vec<u8>> {
+/// The block without its errors, and how much of its redundancy that left unused. Bytes seen badly are not treated as
+/// unknown: measured, that reads no further code, and every unknown byte takes away from the proof.
+fn correct(values: &[u8], checks: usize) -> Option<(Vec<u8>, usize)> {
+    let decoder = ReedSolomonDecoder::new(PredefinedGenericGF::QrCodeField256.into());
     let mut block = values.to_vec();
-    if solomon::correct(&mut block, checks, &[]).is_some() {
-        return Some(block);
-    }
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|a, b| sure[*a].total_cmp(&sure[*b]));
-    let most = checks.saturating_sub(SPARE_CHECKS);
-    for count in (1..=most).step_by(if most > 12 { 2 } else { 1 }) {
-        let erased = &order[..count.min(order.len())];
-        let mut block = values.to_vec();
-        if let Some(errors) = solomon::correct(&mut block, checks, erased)
-            && count + 2 * errors <= most
-        {
-            return Some(block);
-        }
-    }
-    None
+    let errors = decoder
+        .decode(&mut block, i32::try_from(checks).ok()?)
+        .ok()?;
+    let spare = checks.checked_sub(2 * errors)?;
+    Some((block, spare))
 }
 
 /// How much of what was seen speaks for the corrected bytes, weighed by clearness.

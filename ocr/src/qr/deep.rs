@@ -20,38 +20,44 @@ use super::modules;
 use super::plain::{turns_to_upright, whole};
 use super::symbol::Symbol;
 use super::triples::{self, Triple};
-use super::warp::{self, Paper};
+use super::warp::{self, Paper, Warp};
 
 /// Ways to look for the corners: the window of the local means in pixels, and whether small detail is raised first.
 const LOOKS: [(usize, bool); 3] = [(24, false), (10, true), (10, false)];
+/// Rows with the proportions of a finder pattern, of every eighth, beyond which plain decoders are left out.
+const CROWD_MAX: usize = 600;
 /// Sizes tried around the one that the corners suggest.
 const DIMENSIONS_TRIED: usize = 3;
 
 /// Rounds in which what was read for certain helps to find the rest.
 const FEEDBACK_MAX: usize = 3;
-/// How the paper may be crumpled, the commonest way first, with the names of the step that reads so at once and of
-/// the one that reads so with the help of what was read before.
-const PAPERS: [(Paper, (&str, &str)); 3] = [
+/// More known modules than this part with the wrong colour, and it is no code of that size: a right one has next to none.
+const MISFIT_MAX: f32 = 0.1;
+/// How far from its place the last alignment pattern is looked for, in half modules: perspective moves it.
+const ALIGNMENT_REACH: i32 = 12;
+/// How the paper may be crumpled, the commonest way first, with the names of the step that reads so at once, of the one
+/// that begins where the code's edges lead, and of the one with the help of what was read before.
+const PAPERS: [(Paper, [&str; 3]); 3] = [
     (
         Paper {
             window: 4,
             stiffness: 0.2,
         },
-        ("warped", "warped_fed_back"),
+        ["warped", "warped_edges", "warped_again"],
     ),
     (
         Paper {
             window: 3,
             stiffness: 0.1,
         },
-        ("warped_soft", "warped_soft_fed_back"),
+        ["soft", "soft_edges", "soft_again"],
     ),
     (
         Paper {
             window: 5,
             stiffness: 0.5,
         },
-        ("warped_stiff", "warped_stiff_fed_back"),
+        ["stiff", "stiff_edges", "stiff_again"],
     ),
 ];
 
@@ -61,8 +67,14 @@ pub struct Found {
     pub text: String,
     /// Top left, top right, bottom left, on the photo.
     pub corners: [(f32, f32); 3],
+    /// How it was read.
     pub step: &'static str,
+    /// Unused redundancy of the block that needed most of it: the proof that this was read and not made up.
+    pub spare: usize,
 }
+
+/// Text, step and spare redundancy.
+type Reading = (String, &'static str, usize);
 
 impl Found {
     /// Quarter turns clockwise that bring the photo upright.
@@ -70,6 +82,11 @@ impl Found {
         let [left, right, _] = self.corners;
         turns_to_upright(whole(right.0 - left.0), whole(right.1 - left.1))
     }
+}
+
+/// Whether there are so many squares that a plain decoder, which compares every three of them, would not end in time.
+pub fn is_crowded(look: &GrayImage) -> bool {
+    finders::crowd(&Scene::of(look, LOOKS[0].0, false)) > CROWD_MAX
 }
 
 /// Reads codes on the photo until `accept` takes one or the time is over. The corners are looked for on `look`, the
@@ -94,11 +111,12 @@ pub fn read(
             }
             tried.push(triple);
             let triple = triple.enlarged(enlarged);
-            if let Some((text, step)) = read_triple(photo, &triple, deadline) {
+            if let Some((text, step, spare)) = read_triple(photo, &triple, deadline) {
                 let found = Found {
                     text,
                     corners: [triple.top_left, triple.top_right, triple.bottom_left],
                     step,
+                    spare,
                 };
                 if accept(&found) {
                     return Some(found);
@@ -109,11 +127,7 @@ pub fn read(
     None
 }
 
-fn read_triple(
-    grey: &GrayImage,
-    triple: &Triple,
-    deadline: Instant,
-) -> Option<(String, &'static str)> {
+fn read_triple(grey: &GrayImage, triple: &Triple, deadline: Instant) -> Option<Reading> {
     let guess = nearest_version(triple.dimension);
     let first = Symbol::of_version(guess)?;
     let flat = Canvas::draw(grey, first.dimension, affine(triple, first.dimension)?).smoothed();
@@ -141,56 +155,74 @@ fn read_version(
     triple: &Triple,
     symbol: &Symbol,
     deadline: Instant,
-) -> Option<(String, &'static str)> {
+) -> Option<Reading> {
     let canvas = Canvas::draw(grey, symbol.dimension, affine(triple, symbol.dimension)?);
     let projection = projection(triple, symbol, &canvas)?;
     let canvas = Canvas::draw(grey, symbol.dimension, |u, v| projection.apply(u, v));
-    let flat = match attempt(&canvas, symbol, &symbol.known, None) {
-        Outcome::Read(text) => return Some((text, "rectified")),
-        partly => partly,
-    };
+    if let (Outcome::Read { text, spare }, _) = attempt(&canvas, symbol, &symbol.known, None) {
+        return Some((text, "rectified", spare));
+    }
     let sharp = canvas.sharpened(1.0);
+    let pinned = symbol.alignment_centres().into_iter().max().map_or(
+        (symbol.dimension as f32 - 3.5, symbol.dimension as f32 - 3.5),
+        |(x, y)| (x as f32 + 0.5, y as f32 + 0.5),
+    );
     for (paper, names) in PAPERS {
-        let mut outcome = flat.clone();
-        let mut certain = 0;
+        let mut believed = symbol.known.clone();
+        let mut before: Option<Warp> = None;
         for round in 0..=FEEDBACK_MAX {
-            let Outcome::Partly { believed, .. } = &outcome else {
-                break;
+            let warp = warp::fit(
+                &sharp,
+                symbol.dimension,
+                &believed,
+                paper,
+                before.as_ref(),
+                deadline,
+            )?;
+            let (outcome, misfit) = attempt(&canvas, symbol, &believed, Some(&warp));
+            let more = match outcome {
+                Outcome::Read { text, spare } => {
+                    return Some((text, names[round.min(names.len() - 1)], spare));
+                }
+                Outcome::Partly { believed, .. } => believed,
             };
-            // The first round knows the fixed patterns only; each further one must know more than the one before.
-            let believed = if round == 0 {
-                symbol.known.clone()
+            if misfit > MISFIT_MAX {
+                return None; // this is no code of this size
+            }
+            // The second round begins where the edges of the first lead to, later ones where the one before ended; those
+            // must know more than it did.
+            if round > 0 && content::certain(&more) <= content::certain(&believed) {
+                break;
+            }
+            before = Some(if round == 0 {
+                warp.extended_from_edges(pinned)
             } else {
-                believed.clone()
-            };
-            let now = content::certain(&believed);
-            if now <= certain {
-                break;
-            }
-            certain = now;
-            let warp = warp::fit(&sharp, symbol.dimension, &believed, paper, deadline)?;
-            outcome = attempt(&canvas, symbol, &believed, Some(&warp));
-            if let Outcome::Read(text) = outcome {
-                return Some((text, if round == 0 { names.0 } else { names.1 }));
-            }
+                warp
+            });
+            believed = more;
         }
     }
     None
 }
 
-/// Reads the modules as they are and with the blur taken out.
+/// Reads the modules as they are and with the blur taken out; also the part of the known modules that came out wrong.
 fn attempt(
     canvas: &Canvas,
     symbol: &Symbol,
     believed: &[i8],
-    warp: Option<&warp::Warp>,
-) -> Outcome {
+    warp: Option<&Warp>,
+) -> (Outcome, f32) {
     let tones = modules::sample(canvas, symbol, warp);
-    let plain = content::read(symbol, &modules::equalised(&tones, symbol, believed, 0));
-    if matches!(plain, Outcome::Read(_)) {
-        return plain;
+    let plain = modules::equalised(&tones, symbol, believed, 0);
+    let misfit = modules::misfit(&plain, symbol);
+    let outcome = content::read(symbol, &plain);
+    if matches!(outcome, Outcome::Read { .. }) {
+        return (outcome, misfit);
     }
-    content::read(symbol, &modules::equalised(&tones, symbol, believed, 2))
+    (
+        content::read(symbol, &modules::equalised(&tones, symbol, believed, 2)),
+        misfit,
+    )
 }
 
 fn nearest_version(dimension: f32) -> u32 {
@@ -227,35 +259,45 @@ fn with_fourth(
 
 /// The projection with the last alignment pattern where it is seen.
 fn projection(triple: &Triple, symbol: &Symbol, canvas: &Canvas) -> Option<Projection> {
-    const REACH: i32 = 20;
     let far = symbol.dimension as f32 - 3.5;
     let flat = affine(triple, symbol.dimension)?;
     let Some((x, y)) = symbol.alignment_centres().into_iter().max() else {
         return with_fourth(triple, symbol.dimension, (far, far), flat(far, far));
     };
     let centre = (x as f32 + 0.5, y as f32 + 0.5);
+    // Half modules over a wide square, then finer around the best.
     let mut best = (f32::MIN, (0.0, 0.0));
-    for sy in -REACH..=REACH {
-        for sx in -REACH..=REACH {
-            let shift = (sx as f32 * 0.25, sy as f32 * 0.25);
-            let mut score = -0.25 * shift.0.hypot(shift.1);
-            for dy in -2_i32..=2 {
-                for dx in -2_i32..=2 {
-                    let ring = dx.abs().max(dy.abs());
-                    let tone = canvas.at(
-                        centre.0 + shift.0 + dx as f32,
-                        centre.1 + shift.1 + dy as f32,
-                    );
-                    score += if ring == 1 { -tone } else { tone };
+    for (step, reach) in [(0.5, ALIGNMENT_REACH), (0.2, 2)] {
+        let around = best.1;
+        for sy in -reach..=reach {
+            for sx in -reach..=reach {
+                let shift = (around.0 + sx as f32 * step, around.1 + sy as f32 * step);
+                let score = alignment_score(canvas, (centre.0 + shift.0, centre.1 + shift.1))
+                    - 0.25 * shift.0.hypot(shift.1);
+                if score > best.0 {
+                    best = (score, shift);
                 }
-            }
-            if score > best.0 {
-                best = (score, shift);
             }
         }
     }
     let seen = (centre.0 + best.1.0, centre.1 + best.1.1);
     with_fourth(triple, symbol.dimension, centre, flat(seen.0, seen.1))
+}
+
+/// How much the tones around a place look like an alignment pattern.
+fn alignment_score(canvas: &Canvas, centre: (f32, f32)) -> f32 {
+    let mut score = 0.0;
+    for dy in -2_i8..=2 {
+        for dx in -2_i8..=2 {
+            let tone = canvas.at(centre.0 + f32::from(dx), centre.1 + f32::from(dy));
+            score += if dx.abs().max(dy.abs()) == 1 {
+                -tone
+            } else {
+                tone
+            };
+        }
+    }
+    score
 }
 
 const ACROSS: usize = 13;
@@ -299,8 +341,9 @@ fn timing_score(canvas: &Canvas, dimension: usize) -> f32 {
             let mut next = [[f32::MIN; ACROSS]; ALONG];
             for (a, line) in next.iter_mut().enumerate() {
                 for (b, sum) in line.iter_mut().enumerate() {
-                    let along = 3.5 + (index as f32 - 3.0) * scale + (a as f32 - 3.0) * 0.25;
-                    let across = 3.5 + 3.0 * scale + (b as f32 - 6.0) * 0.25;
+                    let along =
+                        3.5 + (index as f32 - 3.0) * scale + (a as f32 - (ALONG / 2) as f32) * 0.25;
+                    let across = 3.5 + 3.0 * scale + (b as f32 - (ACROSS / 2) as f32) * 0.25;
                     let tone = if vertical {
                         canvas.at(across, along)
                     } else {

@@ -180,6 +180,27 @@ fn module_of(runs: &[f32; 5], slack: f32) -> Option<f32> {
     fits.then_some(module)
 }
 
+/// How often every eighth row shows the proportions of a finder pattern: tens on a receipt, thousands on a picture made
+/// to keep a decoder busy with them.
+pub fn crowd(scene: &Scene<'_>) -> usize {
+    let mut edges = Vec::new();
+    let mut count = 0;
+    for y in (0..scene.height).step_by(8) {
+        crossings(scene, y, &mut edges);
+        count += edges
+            .windows(6)
+            .step_by(2)
+            .filter(|edges| {
+                let [a, b, c, d, e, f] = edges else {
+                    return false;
+                };
+                module_of(&[b - a, c - b, d - c, e - d, f - e], 0.65).is_some()
+            })
+            .count();
+    }
+    count
+}
+
 /// The places that look like finder patterns, those seen by most rows first.
 pub fn find(scene: &Scene<'_>, deadline: Instant) -> Vec<Finder> {
     let mut noted: Vec<Finder> = Vec::new();

@@ -72,6 +72,20 @@ pub fn equalised(tones: &[f32], symbol: &Symbol, believed: &[i8], rounds: usize)
     result
 }
 
+/// The part of the modules with a fixed colour that came out with the other one.
+pub fn misfit(tones: &[f32], symbol: &Symbol) -> f32 {
+    let (mut wrong, mut all) = (0_u16, 0_u16);
+    for (tone, known) in tones
+        .iter()
+        .zip(&symbol.known)
+        .filter(|(_, known)| **known != 0)
+    {
+        all += 1;
+        wrong += u16::from((*tone > 0.0) != (*known > 0));
+    }
+    f32::from(wrong) / f32::from(all.max(1))
+}
+
 fn neighbourhood(tones: &[f32], dimension: usize, module: usize) -> [f32; TAPS] {
     let (x, y) = (module % dimension, module / dimension);
     let mut taps = [1.0; TAPS];

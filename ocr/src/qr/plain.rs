@@ -4,12 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::imageops::FilterType;
 use image::{DynamicImage, GrayImage, Luma};
-use imageproc::contrast;
 
 use crate::pixels;
 
 /// Most pixels that a rung shows to the decoder.
-const RUNG_PIXELS_MAX: u64 = 9_000_000;
+const RUNG_PIXELS_MAX: u64 = 12_000_000;
 /// Most pixels for the second decoder, whose search is slow on large textures.
 const RQRR_PIXELS_MAX: u64 = 1_500_000;
 
@@ -18,12 +17,10 @@ const RQRR_PIXELS_MAX: u64 = 1_500_000;
 pub enum Rung {
     Grey,
     Sharpened2,
-    Scaled(u32),
     Stretched,
-    Adaptive,
-    Rotated(i32),
     Full,
     Rqrr,
+    Rotated(i32),
 }
 
 impl Rung {
@@ -31,11 +28,10 @@ impl Rung {
     pub fn pixels(self, photo: &GrayImage, first_look: &GrayImage) -> u64 {
         let size = |picture: &GrayImage| u64::from(picture.width()) * u64::from(picture.height());
         match self {
-            Self::Grey | Self::Stretched | Self::Adaptive => size(first_look),
+            Self::Grey | Self::Stretched => size(first_look),
             Self::Sharpened2 => size(first_look) * 6,
-            Self::Scaled(percent) => size(first_look) * u64::from(percent * percent) / 10_000,
-            Self::Rotated(_) => size(first_look) * 2,
             Self::Full => size(photo),
+            Self::Rotated(_) => size(first_look) * 2,
             // Its search is slower than the other decoder's.
             Self::Rqrr => size(first_look).min(RQRR_PIXELS_MAX) * 2,
         }
@@ -44,36 +40,24 @@ impl Rung {
 
 /// The version of the photo for a rung; `None` when it would be too large or no different from an earlier one.
 pub fn show(rung: Rung, photo: &GrayImage, first_look: &GrayImage) -> Option<GrayImage> {
-    let scaled = |percent: u32| {
-        let (width, height) = (
-            first_look.width() * percent / 100,
-            first_look.height() * percent / 100,
-        );
-        let fits = u64::from(width) * u64::from(height) <= RUNG_PIXELS_MAX;
-        fits.then(|| {
-            pixels::resized(
-                first_look,
-                width.max(1),
-                height.max(1),
-                FilterType::CatmullRom,
-            )
-        })
-    };
     match rung {
         Rung::Grey => Some(first_look.clone()),
-        Rung::Sharpened2 => scaled(200).map(|larger| {
-            DynamicImage::ImageLuma8(larger)
-                .unsharpen(2.0, 1)
-                .into_luma8()
-        }),
-        Rung::Scaled(percent) => scaled(percent),
+        Rung::Sharpened2 => {
+            let fits = rung.pixels(photo, first_look) <= RUNG_PIXELS_MAX;
+            fits.then(|| {
+                let (width, height) = (first_look.width() * 2, first_look.height() * 2);
+                let larger = pixels::resized(first_look, width, height, FilterType::CatmullRom);
+                DynamicImage::ImageLuma8(larger)
+                    .unsharpen(2.0, 1)
+                    .into_luma8()
+            })
+        }
         Rung::Full => {
             let larger = photo.dimensions() != first_look.dimensions();
-            let fits = u64::from(photo.width()) * u64::from(photo.height()) <= RUNG_PIXELS_MAX * 2;
+            let fits = rung.pixels(photo, first_look) <= RUNG_PIXELS_MAX * 2;
             (larger && fits).then(|| photo.clone())
         }
         Rung::Stretched => Some(pixels::stretched(first_look)),
-        Rung::Adaptive => Some(contrast::adaptive_threshold(first_look, 25, 8)),
         Rung::Rotated(degrees) => Some(pixels::rotated(first_look, degrees)),
         Rung::Rqrr => Some(pixels::at_most_pixels(first_look, RQRR_PIXELS_MAX)),
     }

@@ -54,6 +54,39 @@ impl Warp {
     }
 }
 
+impl Warp {
+    /// The shifts that the two timing patterns alone suggest: what the paper does across the code at the height of the
+    /// upper one, and along it at the left one, added up, and bent so that `pinned` does not move. Along these lines the
+    /// colours are known, so there is no slip of a whole module to carry further.
+    pub fn extended_from_edges(&self, pinned: (f32, f32)) -> Self {
+        const LINE: f32 = 6.5;
+        let corner = self.at(LINE, LINE);
+        let sum = |u: f32, v: f32| {
+            let (across, down) = (self.at(u, LINE), self.at(LINE, v));
+            (across.0 + down.0 - corner.0, across.1 + down.1 - corner.1)
+        };
+        let off = sum(pinned.0, pinned.1);
+        let area = (pinned.0 - LINE) * (pinned.1 - LINE);
+        let shifts = (0..self.shifts.len())
+            .map(|index| {
+                let place = |node: usize| (node * PITCH) as f32;
+                let (u, v) = (place(index % self.nodes), place(index / self.nodes));
+                let shift = sum(u, v);
+                let part = if area > 1.0 {
+                    (u - LINE) * (v - LINE) / area
+                } else {
+                    0.0
+                };
+                (shift.0 - off.0 * part, shift.1 - off.1 * part)
+            })
+            .collect();
+        Self {
+            nodes: self.nodes,
+            shifts,
+        }
+    }
+}
+
 /// How the grid is held together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Paper {
@@ -64,19 +97,21 @@ pub struct Paper {
 }
 
 /// The best grid for a code of so many modules along an edge, or `None` when the time is over. `believed` gives each
-/// module's colour as far as it is known: `1` dark, `-1` light, `0` not known.
+/// module's colour as far as it is known: `1` dark, `-1` light, `0` not known. Shifts are looked for around those of
+/// `before`, when there are any.
 pub fn fit(
     canvas: &Canvas,
     dimension: usize,
     believed: &[i8],
     paper: Paper,
+    before: Option<&Warp>,
     deadline: Instant,
 ) -> Option<Warp> {
     let nodes = dimension.div_ceil(PITCH) + 1;
     let mut field = Field {
         nodes,
         stiffness: paper.stiffness,
-        cost: unary(canvas, dimension, believed, paper.window, nodes),
+        cost: unary(canvas, dimension, believed, paper.window, nodes, before),
         messages: Default::default(),
     };
     field.messages = std::array::from_fn(|_| vec![0.0; nodes * nodes * LABELS]);
@@ -86,7 +121,15 @@ pub fn fit(
         }
         field.sweep();
     }
-    Some(field.best())
+    let mut warp = field.best();
+    if let Some(before) = before {
+        for (index, shift) in warp.shifts.iter_mut().enumerate() {
+            let at = |node: usize| (node * PITCH) as f32;
+            let (du, dv) = before.at(at(index % nodes), at(index / nodes));
+            *shift = (shift.0 + du, shift.1 + dv);
+        }
+    }
+    Some(warp)
 }
 
 /// For each node and shift, how much the modules around speak against it.
@@ -96,14 +139,23 @@ fn unary(
     believed: &[i8],
     window: usize,
     nodes: usize,
+    before: Option<&Warp>,
 ) -> Vec<f32> {
     let mut cost = vec![0.0_f32; nodes * nodes * LABELS];
     let mut worth = [0.0_f32; LABELS];
     for (module, known) in believed.iter().enumerate() {
         let (x, y) = (module % dimension, module / dimension);
-        let middle = |m: usize| (m + MARGIN) * SCALE + SCALE / 2 - STEPS;
+        let (du, dv) = before.map_or((0.0, 0.0), |w| w.at(x as f32 + 0.5, y as f32 + 0.5));
+        // The first shift's place; shifts that lead off the canvas see its border.
+        let first = |m: usize, shift: f32| {
+            let place = ((m + MARGIN) * SCALE + SCALE / 2) as f32 + (shift * SCALE as f32).round();
+            (place as usize)
+                .saturating_sub(STEPS)
+                .min(canvas.side - ALONG)
+        };
+        let (left, top) = (first(x, du), first(y, dv));
         for (row, line) in worth.chunks_exact_mut(ALONG).enumerate() {
-            let from = (middle(y) + row) * canvas.side + middle(x);
+            let from = (top + row) * canvas.side + left;
             for (value, tone) in line.iter_mut().zip(&canvas.tone[from..from + ALONG]) {
                 *value = match known {
                     0 => tone.abs().min(1.0) * UNKNOWN_WEIGHT,

@@ -8,6 +8,9 @@
 
 mod hostile;
 mod photos;
+mod picking;
+mod qr_codes;
+mod qr_drawn;
 
 use std::sync::Mutex;
 use std::time::Duration;
