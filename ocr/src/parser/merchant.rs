@@ -49,6 +49,8 @@ const NO_NAME: [&str; 16] = [
     "ДЯКУЄМО",
     "КАССИР",
 ];
+/// What a name with its form behind it is believed of its reading, in per cent.
+const BEHIND_PERCENT: u32 = 93;
 /// What a name without its legal form is believed of its reading, in tenths.
 const OUTLET_TENTHS: u32 = 7;
 const ANY_TENTHS: u32 = 5;
@@ -255,6 +257,9 @@ fn behind_name(top: &[Row]) -> Option<Field<String>> {
             field.value = format!("{} {}", first.text(), field.value);
         }
     }
+    // Where forms stand behind names, shops trade under other names as often as not.
+    field.confidence =
+        thousandths(u32::from(field.confidence.thousandths()) * BEHIND_PERCENT / 100);
     // A name of its own above is the shop's, and nobody knows which of the two is meant.
     let shop = above.is_some_and(|row| {
         row.letters() >= 6 && !row.has_any(&NO_NAME) && !goes_on(row, &row.text())
@@ -303,7 +308,7 @@ fn whole(row: &Row, slavic: bool) -> Field<String> {
 fn text_of(row: &Row, from: usize, slavic: bool) -> String {
     // `0.` among names is an initial.
     let letters = |text: &str| match text {
-        "0." | "0" if slavic => text.replace('0', "О"),
+        "0." | "0," | "0" if slavic => text.replace('0', "О"),
         _ if slavic => cyrillic(text),
         _ => text.to_owned(),
     };

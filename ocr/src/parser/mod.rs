@@ -44,7 +44,7 @@ const CASH_STEP: i64 = 5;
 /// The most that a total is believed which may hold a zero that was misread on every line.
 const CROSSED_MAX: u32 = 860;
 /// The most that a line of goods is believed which proves itself while the goods do not come out at the total.
-const PROVEN_MAX: u32 = 940;
+const PROVEN_MAX: u32 = 895;
 
 /// Everything that the text says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
