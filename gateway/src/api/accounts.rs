@@ -33,11 +33,18 @@ impl AccountPath {
             .account
             .parse()
             .map_err(|_| Problem::not_found("account of the chart"))?;
-        let currency = self
-            .currency
+        Ok((account, self.currency()?))
+    }
+
+    fn currency(&self) -> Answer<Currency> {
+        self.currency
             .parse()
-            .map_err(|_| Problem::not_found("currency"))?;
-        Ok((account, currency))
+            .map_err(|_| Problem::not_found("currency"))
+    }
+
+    /// Whether it is the line of a trial balance that stands for every wallet.
+    fn is_all_wallets(&self) -> bool {
+        self.account == accounts::WALLETS
     }
 }
 
@@ -108,7 +115,8 @@ pub struct AccountBalance {
 
 /// The balance of an account, now or at a moment in the past
 ///
-/// By booking time, by position of the log, or by value date; by value date also as it was known at a time.
+/// By booking time, by position of the log, or by value date; by value date also as it was known at a time. The account
+/// `wallets` is all wallets together, as in the trial balance.
 #[utoipa::path(get, path = "/v1/accounts/{account}/{currency}/balance", tag = "ledger",
     params(("account" = String, Path, description = "Its name in the chart.", example = "payments:yookassa:clearing"),
            ("currency" = String, Path, description = "UAH, RUB, USD, EUR or XTR.", example = "RUB"), MomentQuery),
@@ -121,16 +129,26 @@ pub async fn account_balance(
     Query(query): Query<MomentQuery>,
 ) -> Answer<Fresh<AccountBalance>> {
     let moment = query.moment()?;
-    let (account, currency) = path.read()?;
+    let currency = path.currency()?;
+    let single = if path.is_all_wallets() {
+        None
+    } else {
+        Some(path.read()?.0)
+    };
     read.reach(&gateway, &[LEDGER]).await?;
-    let answer = accounts::account_balance(&gateway.pool, account, currency, moment).await?;
+    let answer = match single {
+        Some(account) => {
+            accounts::account_balance(&gateway.pool, account, currency, moment).await?
+        }
+        None => accounts::wallets_balance(&gateway.pool, currency, moment).await?,
+    };
     let balance = answer
         .data
         .ok_or_else(|| Problem::not_found("booking on this account"))?;
     Ok(Fresh {
         position: answer.position,
         body: AccountBalance {
-            account: account.to_string(),
+            account: path.account,
             balance: wide(balance, currency)?,
         },
     })
@@ -195,6 +213,11 @@ pub async fn account_statement(
     Path(path): Path<AccountPath>,
     Query(query): Query<PageQuery>,
 ) -> Answer<Fresh<Page<AccountEntryView>>> {
+    if path.is_all_wallets() {
+        return Err(Problem::not_found(
+            "statement of all wallets together; each wallet has its own, see /v1/accounts",
+        ));
+    }
     let (account, currency) = path.read()?;
     let listing = Listing::new(format!("/v1/accounts/{account}/{currency}/statement"));
     let after = listing.open(query.cursor.as_deref())?;

@@ -176,6 +176,11 @@ async fn a_balance_is_told_by_booking_time_by_position_by_value_date_and_as_it_w
         );
         let trial = world.read(&format!("/v1/trial-balance{query}")).await;
         assert_eq!(trial["balanced"], true);
+        if minor > 0 {
+            let path = format!("/v1/accounts/wallets/UAH/balance{query}");
+            let all = world.read(&path).await;
+            assert_eq!(all["balance"]["minor"], minor, "all wallets {query}");
+        }
         let total = &trial["totals"][0]["debit"]["minor"];
         assert!(
             *total == minor || (minor == 0 && total.is_null()),
@@ -209,6 +214,7 @@ async fn a_balance_is_told_by_booking_time_by_position_by_value_date_and_as_it_w
     for nowhere in [
         "/v1/accounts/petty:cash/UAH/balance",
         "/v1/accounts/bonus:expense/ABC/statement",
+        "/v1/accounts/wallets/UAH/statement",
     ] {
         let got = world.get(nowhere).admin().send().await;
         assert_eq!(got.refusal(), (404, "not_found".into()), "{nowhere}");

@@ -144,6 +144,7 @@ impl StatementSource for OnePayment {
     ) -> Result<Vec<StatementItem>, PaymentFault> {
         let created_at = crate::world::start();
         let item = StatementItem {
+            of_payment: None,
             provider_id: "theirs".into(),
             operation_id: None,
             amount: Money::new(10_000, Currency::Rub),
