@@ -11,6 +11,7 @@ mod executor;
 mod flow;
 mod payments;
 mod payouts;
+mod repeats;
 mod settlement;
 mod support;
 mod till;

@@ -488,6 +488,55 @@ async fn f35_a_refund_that_the_provider_shows_only_later_is_asked_about_again() 
     assert_eq!(balance(&world, user).await, (7_500, 0));
 }
 
+#[tokio::test]
+async fn f35_a_refund_made_before_we_knew_of_the_payment_is_booked_with_it() {
+    let mut world = World::new().await;
+    let user = world.shopper(1).await;
+    world.till.days.lock().unwrap().push_back(Day::AnswerLost);
+    intend(&world, user, "p", true).await;
+    world.settle_within(TimeDelta::zero()).await;
+    let provider_id = world.till.only();
+    world.till.pay(&provider_id);
+    world
+        .till
+        .foreign_refund("r-cabinet", &provider_id, rub(2_500));
+    let inbox = Arc::new(Inbox::default());
+    inbox.put(&format!("refund r-cabinet {provider_id}"));
+    let worker = worker(&world);
+    // Whose it is nobody knows yet.
+    following(&world, &inbox, &worker)
+        .follow_up(10)
+        .await
+        .unwrap();
+    run(&mut world).await;
+    assert_eq!(balance(&world, user).await, (7_500, 0));
+}
+
+#[tokio::test]
+async fn an_answer_about_another_payment_verifies_no_notification() {
+    let mut world = World::new().await;
+    let user = world.shopper(1).await;
+    let id = intend(&world, user, "p", true).await;
+    intend(&world, user, "q", true).await;
+    run(&mut world).await;
+    let of = |id: PaymentId| {
+        let payments = world.till.payments.lock().unwrap();
+        let wanted = Some(id.to_string());
+        let found = payments.values().find(|one| one.operation_id == wanted);
+        found.unwrap().provider_id.clone()
+    };
+    let (mine, other) = (of(id), of(payment_id("q")));
+    world.till.pay(&mine);
+    *world.till.astray.lock().unwrap() = Some(other);
+    let inbox = Arc::new(Inbox::default());
+    inbox.put(&format!("payment {mine}"));
+    let worker = worker(&world);
+    let following = following(&world, &inbox, &worker);
+    assert_eq!(following.follow_up(10).await, Ok(0));
+    assert_eq!(following.follow_up(10).await, Ok(1));
+    assert_eq!(state(&world, id).await, PaymentState::Succeeded);
+}
+
 /// Also F19.
 #[tokio::test]
 async fn f35_a_second_payment_of_an_order_waits_in_suspense_and_a_cabinet_refund_takes_it_first() {

@@ -34,6 +34,8 @@ pub struct Till {
     pub days: Mutex<VecDeque<Day>>,
     /// Whether questions are answered.
     pub is_away: Mutex<bool>,
+    /// The next question about a payment is answered with this one.
+    pub astray: Mutex<Option<String>>,
     pub payments: Mutex<HashMap<String, PaymentSnapshot>>,
     keys: Mutex<HashMap<String, String>>,
     pub refunds: Mutex<HashMap<String, (String, RefundSnapshot)>>,
@@ -156,7 +158,9 @@ impl PaymentProvider for Till {
     }
     async fn get(&self, provider_id: &str) -> Result<Option<PaymentSnapshot>, PaymentFault> {
         self.present()?;
-        Ok(self.payments.lock().unwrap().get(provider_id).cloned())
+        let astray = self.astray.lock().unwrap().take();
+        let shown = astray.as_deref().unwrap_or(provider_id);
+        Ok(self.payments.lock().unwrap().get(shown).cloned())
     }
     async fn find(
         &self,

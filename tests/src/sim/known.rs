@@ -1,5 +1,5 @@
-//! Faults of the product that the simulation has found and that are not mended yet. Each one is tolerated here and nowhere
-//! else; whoever mends it sets its line to `false`, and from then on every run demands it.
+//! Faults of the product that the simulation has found. One that is not mended yet is tolerated here and nowhere else; whoever
+//! mends it sets its line to `false`, and from then on every run demands it.
 
 /// What is tolerated.
 pub struct Known {
@@ -15,7 +15,7 @@ pub struct Known {
     pub payments_are_asked_at_one_pace: bool,
 }
 
-/// The faults that are open.
+/// The faults that are open: none.
 pub const OPEN: Known = Known {
     repeat_answers_an_earlier_position: false,
     repeat_of_a_proposal_on_another_day: false,
