@@ -98,44 +98,64 @@ const GRAIN: u8 = 14;
 /// How dark print is made, below the paper's brightness, and how much fainter print may be than the page's darkest to
 /// be still print.
 const INK: u32 = 200;
-const FAINTEST: u32 = 5;
+const FAINTEST: u8 = 5;
+const DEPTH_MIN: u8 = 24;
 
-/// Makes faint print as dark as the rest, tile by tile. The engine's thresholds take print that is half as dark as its
-/// surroundings for paper. `capital` is the height of capitals; a tile holds some signs.
-pub fn even_ink(page: &mut GrayImage, capital: u32) {
-    let tile = (capital * 3).max(16);
-    let depth = |value: u8| PAPER.saturating_sub(value).saturating_sub(GRAIN);
-    let mut tiles = GrayImage::new(page.width().div_ceil(tile), page.height().div_ceil(tile));
-    for (column, row, value) in tiles.enumerate_pixels_mut() {
-        let (x, y) = (column * tile, row * tile);
-        let (width, height) = (tile.min(page.width() - x), tile.min(page.height() - y));
-        let mut depths: Vec<u8> = Vec::with_capacity((width * height / 4) as usize + 1);
-        for py in (y..y + height).step_by(2) {
-            for px in (x..x + width).step_by(2) {
-                depths.push(depth(page.get_pixel(px, py).0[0]));
+/// How dark the print is, tile by tile.
+pub struct Ink {
+    tiles: GrayImage,
+    /// Depth of the page's dark print.
+    pub depth: u8,
+}
+
+impl Ink {
+    /// `capital` is the height of capitals; a tile holds some signs.
+    pub fn of(page: &GrayImage, capital: u32) -> Self {
+        let tile = (capital * 3).max(16);
+        let mut tiles = GrayImage::new(page.width().div_ceil(tile), page.height().div_ceil(tile));
+        for (column, row, value) in tiles.enumerate_pixels_mut() {
+            let (x, y) = (column * tile, row * tile);
+            let (width, height) = (tile.min(page.width() - x), tile.min(page.height() - y));
+            let mut depths: Vec<u8> = Vec::with_capacity((width * height / 4) as usize + 1);
+            for py in (y..y + height).step_by(2) {
+                for px in (x..x + width).step_by(2) {
+                    depths.push(depth(page.get_pixel(px, py).0[0]));
+                }
+            }
+            // A line of text inks more than this part of its tile.
+            let at = depths.len() * 96 / 100;
+            if at < depths.len() {
+                value.0 = [*depths.select_nth_unstable(at).1];
             }
         }
-        // A line of text inks more than this part of its tile.
-        let at = depths.len() * 96 / 100;
-        if at < depths.len() {
-            value.0 = [*depths.select_nth_unstable(at).1];
+        let depth = pixels::percentile(&tiles, 85);
+        Self { tiles, depth }
+    }
+
+    /// Makes faint print as dark as the rest. The engine's thresholds take print that is half as dark as its
+    /// surroundings for paper.
+    pub fn even(&self, page: &mut GrayImage) {
+        let floor = (self.depth / FAINTEST).max(DEPTH_MIN);
+        let mut filled = self.tiles.clone();
+        for (x, y, value) in filled.enumerate_pixels_mut() {
+            let columns = x.saturating_sub(1)..=(x + 1).min(self.tiles.width() - 1);
+            let around = columns.map(|column| self.tiles.get_pixel(column, y).0[0]);
+            // An empty tile follows its darkest neighbour, so that bare paper is not made grainy.
+            let own = value.0[0];
+            let most = around.max().unwrap_or(own);
+            value.0[0] = own.max(most / 2).max(floor);
+        }
+        let levels = pixels::resized(&filled, page.width(), page.height(), FilterType::Triangle);
+        for (value, level) in page.iter_mut().zip(levels.iter()) {
+            let dark = u32::from(depth(*value)) * INK / u32::from((*level).max(1));
+            *value =
+                PAPER.saturating_sub(u8::try_from(dark.min(u32::from(PAPER))).unwrap_or(PAPER));
         }
     }
-    let floor = (pixels::percentile(&tiles, 85) / FAINTEST as u8).max(24);
-    let mut filled = tiles.clone();
-    for (x, y, value) in filled.enumerate_pixels_mut() {
-        let columns = x.saturating_sub(1)..=(x + 1).min(tiles.width() - 1);
-        let around = columns.map(|column| tiles.get_pixel(column, y).0[0]);
-        // An empty tile follows its darkest neighbour, so that bare paper is not made grainy.
-        let own = value.0[0];
-        let most = around.max().unwrap_or(own);
-        value.0[0] = own.max(most / 2).max(floor);
-    }
-    let levels = pixels::resized(&filled, page.width(), page.height(), FilterType::Triangle);
-    for (value, level) in page.iter_mut().zip(levels.iter()) {
-        let dark = u32::from(depth(*value)) * INK / u32::from((*level).max(1));
-        *value = PAPER.saturating_sub(u8::try_from(dark.min(u32::from(PAPER))).unwrap_or(PAPER));
-    }
+}
+
+fn depth(value: u8) -> u8 {
+    PAPER.saturating_sub(value).saturating_sub(GRAIN)
 }
 
 /// Brings paper of this brightness to that of evened-out pages.

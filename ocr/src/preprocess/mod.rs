@@ -28,7 +28,7 @@ use crate::reader::Plan;
 use affine::Affine;
 pub use ink::runs_down;
 use ink::{capital_height, slant_degrees};
-use light::{Background, even_ink, grain, raise};
+use light::{Background, Ink, grain, raise};
 use paper::paper;
 
 /// Long side of the picture that the steps work on.
@@ -89,6 +89,8 @@ pub struct Steps {
     /// Whether the page was made straight along its text lines, and how far the most bent one left a straight line, in
     /// hundredths of a capital's height.
     pub straightened: Option<u32>,
+    /// How much darker than paper the print was, in parts of 255.
+    pub ink: u8,
     /// Whether faint print was made as dark as the rest.
     pub inked: bool,
     /// Degrees by which the text was slanted.
@@ -98,6 +100,14 @@ pub struct Steps {
 }
 
 impl Prepared {
+    /// The page at another size and with all its print equally dark, for a second look: see [`Self::at_size`].
+    #[must_use]
+    pub fn inked_at_size(&self, permille: u32, capital: u32) -> (GrayImage, u32) {
+        let (mut page, scale) = self.at_size(permille);
+        Ink::of(&page, capital * scale / 1_000).even(&mut page);
+        (page, scale)
+    }
+
     /// The page at another size, in thousandths of its own; with the size that came out.
     #[must_use]
     pub fn at_size(&self, permille: u32) -> (GrayImage, u32) {
@@ -203,8 +213,10 @@ pub fn prepare(photo: &GrayImage, quarter_turns: u8, plan: &Plan) -> Option<Prep
             steps.straightened = Some((straight.bend * 100.0) as u32);
             steps.scale = scale;
             let mut page = straight.warp.drawn(&picture, scale);
-            if plan.contrast {
-                even_ink(&mut page, u32::from(plan.capital_px));
+            let ink = Ink::of(&page, u32::from(plan.capital_px));
+            steps.ink = ink.depth;
+            if ink.depth < plan.faint {
+                ink.even(&mut page);
                 steps.inked = true;
             }
             if plan.smooth > 0 {

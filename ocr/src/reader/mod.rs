@@ -14,13 +14,15 @@ use crate::intake::{self, IntakeError};
 use crate::layout::{self, Line, Word, mean_confidence};
 use crate::parser::{self, ReceiptText, anomalies, items::Draft};
 use crate::preprocess::{self, Prepared};
-use crate::{confidence, qr};
+use crate::{confidence, lines, qr};
 pub use plan::{Plan, Threshold};
 
 /// Longest text kept in a recognition, in bytes.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Sizes at which doubtful rows are read again, in thousandths of the first one.
 const SIZES: [u32; 2] = [1_450, 850];
+/// Signs that make the difference between texture and text.
+const SIGNS_MIN: usize = 30;
 /// A row below this mean confidence is texture or a code, and stays so at any size.
 const HOPELESS: u16 = 200;
 /// A row read with a mean confidence below this is no text.
@@ -148,12 +150,17 @@ impl Reader {
         deadline: Instant,
         watch: &mut Watch,
     ) -> Result<Look, EngineError> {
-        let mut best = self.look_turned(photo, turns.unwrap_or(0), deadline, watch)?;
+        let start = match turns {
+            Some(turns) => turns,
+            None => u8::from(self.plan.direction && lies_on_its_side(photo)),
+        };
+        let mut best = self.look_turned(photo, start, deadline, watch)?;
         // A code tells the direction; without one, a page that reads badly is tried in the other ones.
         let upright =
             turns.is_some() || best.lines.is_empty() || quality(&best.lines) >= UPRIGHT_FROM;
         let others: &[u8] = match upright {
             true => &[],
+            false if start == 1 => &[3],
             false if preprocess::runs_down(photo) => &[1, 3],
             false => &[2],
         };
@@ -235,7 +242,11 @@ impl Reader {
             if doubtful.is_empty() || Instant::now() >= deadline {
                 break;
             }
-            let (page, scale) = prepared.at_size(size);
+            let (page, scale) = if self.plan.ink {
+                prepared.inked_at_size(size, u32::from(self.plan.capital_px))
+            } else {
+                prepared.at_size(size)
+            };
             let regions: Vec<Region> = doubtful
                 .iter()
                 .map(|index| scaled(rows[*index], scale))
@@ -264,6 +275,12 @@ impl Reader {
                 .iter()
                 .any(|word| word.confidence.thousandths() < self.plan.doubt)
     }
+}
+
+/// Whether a photo makes much more text after a quarter turn.
+fn lies_on_its_side(photo: &GrayImage) -> bool {
+    let (upright, turned) = lines::upright_and_turned(photo);
+    turned > 2 * upright + SIGNS_MIN
 }
 
 /// A region at another size, in thousandths.

@@ -21,8 +21,12 @@ pub struct Plan {
     pub flatten: bool,
     /// Height of capitals on the page, in pixels.
     pub capital_px: u16,
-    /// Whether faint print is made as dark as the rest of the straightened page.
-    pub contrast: bool,
+    /// Print less dark than this, in parts of 255, is made dark before the first look: 0 never, 255 always.
+    pub faint: u8,
+    /// Whether all print is made equally dark where rows are read again.
+    pub ink: bool,
+    /// Whether a photo that lies on its side is turned before it is read.
+    pub direction: bool,
     /// How often a row is read at most, each time at another size.
     pub passes: u8,
     /// A word below this confidence, in thousandths, is read again.
@@ -47,7 +51,9 @@ impl Default for Plan {
             straighten: true,
             flatten: true,
             capital_px: 28,
-            contrast: false,
+            faint: 0,
+            ink: true,
+            direction: true,
             passes: 2,
             doubt: 900,
             smooth: 0,
@@ -92,7 +98,13 @@ impl Plan {
                     .filter(|px| (12..=80).contains(px))
                     .ok_or_else(|| format!("capital is 12 to 80 pixels, not {value}"))?;
             }
-            "contrast" => self.contrast = switch()?,
+            "faint" => {
+                self.faint = value
+                    .parse()
+                    .map_err(|_| format!("faint is 0 to 255, not {value}"))?;
+            }
+            "ink" => self.ink = switch()?,
+            "direction" => self.direction = switch()?,
             "passes" => {
                 self.passes = value
                     .parse()

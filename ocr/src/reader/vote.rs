@@ -14,16 +14,24 @@ const MOMENT: i64 = 160;
 const NUMBER: i64 = 60;
 const LETTERS: i64 = 60;
 const MIXTURE: i64 = -120;
+/// A reading so much less sure than the best one of its row has no vote.
+const OUTCLASSED: u16 = 220;
 /// A word that most readings do not see at all has to be this sure.
 const ALONE: u16 = 600;
 
 /// The words that several readings of one row make together.
 pub fn voted(readings: &[Vec<Word>]) -> Vec<Word> {
-    let [first, rest @ ..] = readings else {
+    let sure = |words: &Vec<Word>| mean_confidence(words).thousandths();
+    let most = readings.iter().map(sure).max().unwrap_or(0);
+    let readings: Vec<&Vec<Word>> = readings
+        .iter()
+        .filter(|words| sure(words).saturating_add(OUTCLASSED) >= most)
+        .collect();
+    let [first, rest @ ..] = readings.as_slice() else {
         return Vec::new();
     };
     if rest.is_empty() {
-        return first.clone();
+        return (*first).clone();
     }
     let mut all: Vec<(usize, &Word)> = readings
         .iter()
@@ -180,6 +188,15 @@ mod tests {
             vec![word("ФІСКАЛЬНИЙ", 10, 185, 900)],
         ]);
         assert_eq!(texts(&voted), ["ФІСКАЛЬНИЙ"]);
+    }
+
+    #[test]
+    fn a_reading_of_a_faint_row_that_saw_next_to_nothing_has_no_vote() {
+        let voted = voted(&[
+            vec![word("м", 10, 20, 300), word("22", 200, 30, 420)],
+            vec![word("м.", 10, 25, 800), word("Вигадка,", 60, 100, 850)],
+        ]);
+        assert_eq!(texts(&voted), ["м.", "Вигадка,"]);
     }
 
     #[test]
