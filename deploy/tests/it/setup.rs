@@ -52,8 +52,11 @@ impl Machine {
         let path = std::env::var("PATH").unwrap();
         // The home folder would bring rustup's programs to the front, before ours; so there is none, and Rust comes last.
         let rust = Path::new(env!("CARGO")).parent().unwrap().display();
-        let mut command = Command::new(script);
+        // A shell cannot catch a signal that was ignored when it began, as it is for what a script starts in the background.
+        let mut command = Command::new("env");
         command
+            .args(["--default-signal=INT"])
+            .arg(script)
             .env(
                 "PATH",
                 format!("{}/bin:{path}:{rust}", self.dir.path().display()),

@@ -78,8 +78,9 @@ mod tests {
     fn the_peak_grows_with_what_is_held() {
         reset_peak();
         let before = peak_mb().unwrap();
-        let held = vec![1_u8; 64_000_000];
+        // Much more than the other tests give back meanwhile.
+        let held = std::hint::black_box(vec![1_u8; 256_000_000]);
         let after = peak_mb().unwrap();
-        assert!(after >= before + 40.0, "{before} {after} {}", held.len());
+        assert!(after >= before + 100.0, "{before} {after} {}", held.len());
     }
 }

@@ -131,9 +131,9 @@ impl Reader {
         }) {
             let again = self.read_page(&prepared, !prepared.steps.smoothed, deadline)?;
             watch.stage("ocr");
-            let second = parser::parse(&again, known_total);
-            if second.adds_up {
-                (lines, text) = (again, second);
+            text = parser::parse_all(&[&lines, &again], known_total);
+            if quality(&again) > quality(&lines) {
+                lines = again;
             }
         }
         let mut recognition = assemble(text, search.reading, &lines, photo.short_edge_px);
