@@ -169,6 +169,10 @@ impl DeadLetters {
 
 /// A dead letter by its number; notes about dropped ones are none.
 async fn letter(dead: &Stream, sequence: u64) -> Result<Option<StreamMessage>, BusFault> {
+    // The server numbers from one, and takes this for a mistake in the request.
+    if sequence == 0 {
+        return Ok(None);
+    }
     match dead.get_raw_message(sequence).await {
         Ok(message) => {
             Ok(Some(message).filter(|message| message.subject.starts_with(subject::DEAD)))

@@ -442,6 +442,10 @@ async fn what_cannot_be_handled_becomes_a_dead_letter_and_can_be_tried_again_or_
             .await
             .unwrap()
     );
+    // Numbers that no letter can have.
+    for none in [0, u64::MAX] {
+        assert!(!letters.replay(none).await.unwrap(), "{none}");
+    }
     for letter in &list[1..] {
         assert!(letters.replay(letter.sequence).await.unwrap());
     }

@@ -51,6 +51,7 @@ pub struct Receipt {
     /// Total as it counts.
     pub total: Option<Amount>,
     /// Time of the purchase, the shop's local time.
+    #[schema(value_type = Option<String>, example = "2026-11-18T15:31:00")]
     pub purchased_at: Option<NaiveDateTime>,
     /// Number of the cash register.
     pub register_number: Option<String>,

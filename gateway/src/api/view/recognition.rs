@@ -81,6 +81,7 @@ pub struct QrView {
     /// Number of the receipt.
     pub receipt_number: Option<String>,
     /// Local time of the purchase.
+    #[schema(value_type = Option<String>, example = "2026-11-18T15:31:00")]
     pub purchased_at: Option<NaiveDateTime>,
     /// Total.
     pub total: Option<Amount>,

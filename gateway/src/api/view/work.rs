@@ -64,6 +64,7 @@ pub struct Payout {
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
     /// When the provider paid, the provider's local time.
+    #[schema(value_type = Option<String>, example = "2026-11-18T15:31:00")]
     pub paid_at: Option<NaiveDateTime>,
     /// Position of the event that changed it last.
     pub position: i64,
