@@ -65,6 +65,7 @@ impl NoticeReader for YookassaNotices {
                 NoticeTopic::Payment {
                     provider_id: id("id")?,
                     operation_id: metadata(object, "operation_id"),
+                    paid: event == "payment.succeeded",
                 }
             }
             "refund.succeeded" => NoticeTopic::Refund {

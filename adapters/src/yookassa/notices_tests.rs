@@ -36,6 +36,7 @@ fn a_notification_tells_what_to_ask_about() {
             Some(NoticeTopic::Payment {
                 provider_id: "2203aa1d-000f-5000-8000-17102541fd31".into(),
                 operation_id: Some("op-1".into()),
+                paid: event == "payment.succeeded",
             })
         );
     }
@@ -81,7 +82,8 @@ fn f24_an_event_from_tomorrow_is_kept_and_means_nothing() {
         topic("payment.succeeded", odd),
         Some(NoticeTopic::Payment {
             provider_id: "a-1".into(),
-            operation_id: None
+            operation_id: None,
+            paid: true
         })
     );
 }

@@ -399,7 +399,8 @@ async fn f17_what_a_notification_claims_is_only_a_name_to_ask_by() {
         [
             NoticeTopic::Payment {
                 provider_id: payment.provider_id.clone(),
-                operation_id: Some(payment_id.to_string())
+                operation_id: Some(payment_id.to_string()),
+                paid: true
             },
             payout(false),
             payout(true),

@@ -233,7 +233,6 @@ impl App {
                             let id = TransactionId::derived("payment_overpaid", &named);
                             let transaction = self.to_suspense(id, payment_id, &terms, excess);
                             unit.run::<Journal>(&journal, &JournalCommand::Post { transaction })?;
-                            metrics::counter!("kvit_payments_overpaid_total").increment(1);
                         }
                         _ => {}
                     }

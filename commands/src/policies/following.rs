@@ -261,8 +261,10 @@ impl Following {
         received_at: DateTime<Utc>,
     ) -> Result<Verdict, HandlerFault> {
         match &notice.topic {
-            NoticeTopic::Payment { provider_id, .. } => {
-                self.verify_payment(provider, provider_id, notice, received_at)
+            NoticeTopic::Payment {
+                provider_id, paid, ..
+            } => {
+                self.verify_payment(provider, provider_id, *paid, received_at)
                     .await
             }
             NoticeTopic::Refund {
@@ -299,7 +301,7 @@ impl Following {
         &self,
         provider: ProviderName,
         provider_id: &str,
-        notice: &Notice,
+        claims_paid: bool,
         received_at: DateTime<Utc>,
     ) -> Result<Verdict, HandlerFault> {
         let Some(worker) = &self.payments else {
@@ -339,7 +341,7 @@ impl Following {
         }
         let now = self.app.payment(id).await.map_err(to_fault)?;
         // Nobody asks any more about a payment that has ended: that it was paid after all is told by this notice alone.
-        if now.state == PaymentState::Canceled && claims_success(&notice.event) {
+        if now.state == PaymentState::Canceled && claims_paid {
             self.not_shown_yet(received_at)?;
         }
         Ok(Verdict::Verified {
@@ -456,11 +458,6 @@ impl Following {
     fn context(&self, provider: ProviderName, correlation: &str, key: String) -> Context {
         Context::new(format!("provider:{}", provider.code()), key, correlation)
     }
-}
-
-/// Whether an event's name says that money came.
-fn claims_success(event: &str) -> bool {
-    event.ends_with("succeeded")
 }
 
 /// The provider's name of what a notice is about.

@@ -81,6 +81,8 @@ pub enum NoticeTopic {
         provider_id: String,
         /// Our operation's id, as claimed.
         operation_id: Option<String>,
+        /// Whether it claims that the money came.
+        paid: bool,
     },
     /// A refund.
     Refund {

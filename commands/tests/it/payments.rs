@@ -489,6 +489,28 @@ async fn f35_a_refund_that_the_provider_shows_only_later_is_asked_about_again() 
 }
 
 #[tokio::test]
+async fn f14_late_money_of_a_cancelled_payment_is_asked_about_until_the_provider_shows_it() {
+    let mut world = World::new().await;
+    let user = world.shopper(1).await;
+    let id = intend(&world, user, "p", true).await;
+    run(&mut world).await;
+    let provider_id = world.till.only();
+    world
+        .till
+        .set(&provider_id, |payment| payment.status = canceled());
+    run(&mut world).await;
+    assert_eq!(state(&world, id).await, PaymentState::Canceled);
+    let inbox = Arc::new(Inbox::default());
+    inbox.put(&format!("payment {provider_id}"));
+    let worker = worker(&world);
+    let following = following(&world, &inbox, &worker);
+    assert_eq!(following.follow_up(10).await, Ok(0));
+    world.till.pay(&provider_id);
+    assert_eq!(following.follow_up(10).await, Ok(1));
+    assert_eq!(balance(&world, user).await, (10_000, 0));
+}
+
+#[tokio::test]
 async fn f35_a_refund_made_before_we_knew_of_the_payment_is_booked_with_it() {
     let mut world = World::new().await;
     let user = world.shopper(1).await;

@@ -260,6 +260,7 @@ impl NoticeReader for Words {
             ["payment", id] => NoticeTopic::Payment {
                 provider_id: (*id).to_owned(),
                 operation_id: None,
+                paid: true,
             },
             ["refund", id, payment] => NoticeTopic::Refund {
                 provider_refund_id: (*id).to_owned(),

@@ -220,6 +220,7 @@ impl NoticeReader for Words {
                 NoticeTopic::Payment {
                     provider_id: (*id).to_owned(),
                     operation_id: known(operation),
+                    paid: event.ends_with("succeeded"),
                 },
             ),
             [event, "refund", id, payment] => (

@@ -28,7 +28,7 @@ impl NoticeReader for PortmoneNotices {
                 let word = payment.status.unwrap_or_else(|| "CHANGED".to_owned());
                 vec![Notice {
                     event: format!("payment.{word}"),
-                    topic: payment_topic(payment.shop_order_number),
+                    topic: payment_topic(payment.shop_order_number, word == PAID),
                 }]
             }
             PortmoneNotification::Bills(bills) => bills.into_iter().map(claim).collect(),
@@ -44,12 +44,16 @@ impl NoticeReader for PortmoneNotices {
     }
 }
 
-fn payment_topic(order_number: String) -> NoticeTopic {
+/// The provider's word for money that came.
+const PAID: &str = "PAYED";
+
+fn payment_topic(order_number: String, paid: bool) -> NoticeTopic {
     let operation_id =
         OrderNumber::parse(&order_number).map(|number| number.payment_id.to_string());
     NoticeTopic::Payment {
         provider_id: order_number,
         operation_id,
+        paid,
     }
 }
 
@@ -94,8 +98,8 @@ fn claim(bill: BillNotice) -> Notice {
             },
         },
         Some(order_number) => Notice {
-            event: "payment.PAYED".to_owned(),
-            topic: payment_topic(order_number),
+            event: format!("payment.{PAID}"),
+            topic: payment_topic(order_number, true),
         },
         None => Notice {
             event: if reversed {

@@ -36,6 +36,7 @@ pub fn holds(data: &[u8]) {
         NoticeTopic::Payment {
             provider_id,
             operation_id,
+            ..
         }
         | NoticeTopic::Payout {
             provider_id,
