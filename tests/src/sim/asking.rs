@@ -10,7 +10,6 @@ use kvit_commands::context::Context;
 use kvit_commands::error::CommandError;
 use kvit_domain::rejection::Rejection;
 
-use super::known::OPEN;
 use super::world::World;
 
 /// Refusals that a wallet remembers: the same key gets the same one for ever.
@@ -53,24 +52,18 @@ where
         if is_remembered && world.model().refusals(key) != refusals {
             world.fail(format!("{key}: its repeat was refused anew"));
         }
-        if !is_same(key, &first, &second) {
+        if !is_same(&first, &second) {
             world.fail(format!("{key}: first {first:?}, then {second:?}"));
         }
     }
     first
 }
 
-fn is_same(key: &str, first: &Answer, second: &Answer) -> bool {
+fn is_same(first: &Answer, second: &Answer) -> bool {
     match (first, second) {
         // A repeat reaches as far as the first answer did.
-        (Ok(first), Ok(second)) => {
-            OPEN.repeat_answers_an_earlier_position || second.position >= first.position
-        }
-        (Ok(_), Err(refusal)) => {
-            OPEN.repeat_of_a_proposal_on_another_day
-                && key.starts_with("propose:")
-                && refusal.code == "idempotency_conflict"
-        }
+        (Ok(first), Ok(second)) => second.position >= first.position,
+        (Ok(_), Err(_)) => false,
         (Err(first), Err(second)) if REMEMBERED.contains(&first.code.as_str()) => {
             first.code == second.code
         }

@@ -6,13 +6,10 @@ use std::time::Duration;
 
 use kvit_domain::ledger::{Account, ProviderName};
 use kvit_domain::money::Currency;
-use kvit_domain::payment::RefundStatus;
 use tokio::time::Instant;
 
-use super::known::OPEN;
-use super::model_payments::{PaymentModel, PaymentStage};
+use super::model_payments::PaymentStage;
 use super::model_payouts::PayoutStage;
-use super::notices::notify;
 use super::staff;
 use super::world::World;
 
@@ -24,9 +21,6 @@ pub async fn settle(world: &Arc<World>) {
     world.step(format_args!("no more faults"));
     world.faults.pause();
     staff::resume_all(world).await;
-    if OPEN.notification_is_looked_at_once {
-        notify_again(world).await;
-    }
     let give_up = Instant::now() + SETTLED_WITHIN;
     let mut quiet = 0;
     while quiet < 2 {
@@ -47,45 +41,6 @@ pub async fn settle(world: &Arc<World>) {
             all.extend(open);
             world.fail(format!("this never comes to rest: {}", all.join("; ")));
             return;
-        }
-    }
-}
-
-/// Somebody asks the providers to notify once more of what was not booked.
-async fn notify_again(world: &Arc<World>) {
-    tokio::time::sleep(Duration::from_secs(3 * 24 * 3_600)).await;
-    for books in &world.pay_in {
-        for back in books.refunds() {
-            let is_booked = world.model().settled_objects.contains(&back.id);
-            if back.status == RefundStatus::Succeeded && !is_booked {
-                let body = format!("refund.succeeded.again refund {} {}", back.id, back.payment);
-                notify(world, books.provider, body);
-            }
-        }
-        for paid in books.payments().iter().filter(|paid| paid.taken > 0) {
-            let known = {
-                let model = world.model();
-                let payment = model.payments.get(&paid.operation);
-                payment.map_or(0, PaymentModel::received)
-            };
-            if paid.test && paid.taken != known {
-                let (id, operation) = (&paid.id, paid.operation);
-                let body = format!("payment.succeeded.again-and-again payment {id} {operation}");
-                notify(world, books.provider, body);
-            }
-        }
-    }
-    let succeeded: Vec<_> = {
-        let model = world.model();
-        let all = model.payouts.iter();
-        all.filter(|(_, payout)| payout.stage == PayoutStage::Succeeded)
-            .map(|(id, payout)| (*id, payout.provider))
-            .collect()
-    };
-    for (id, provider) in succeeded {
-        if let Some(bill_id) = world.pay_out(provider).is_taken_back(&id.to_string()) {
-            let body = format!("payout.reversed.again payout {bill_id} {id}");
-            notify(world, provider, body);
         }
     }
 }

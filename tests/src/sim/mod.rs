@@ -12,7 +12,6 @@ mod asking;
 mod bus;
 mod finish;
 mod idle;
-mod known;
 mod life;
 mod log;
 mod model;

@@ -65,12 +65,6 @@ pub struct PaymentModel {
 }
 
 impl PaymentModel {
-    /// All that is known to have come, minor units.
-    #[must_use]
-    pub fn received(&self) -> i64 {
-        self.paid.map_or(0, |paid| paid.minor) + self.excess
-    }
-
     fn refunded(&self) -> i64 {
         let all = self.refunds.values();
         all.filter(|one| one.end != Some(false))

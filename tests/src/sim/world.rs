@@ -16,7 +16,6 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::bus::Bus;
-use super::known::OPEN;
 use super::life::Life;
 use super::log::Store;
 use super::model::Model;
@@ -32,11 +31,7 @@ use super::trace::Trace;
 const ORIGIN: i64 = 1_795_000_000;
 
 /// More steps than any honest run needs.
-const STEPS_MAX: u64 = if OPEN.payments_are_asked_at_one_pace {
-    600_000
-} else {
-    60_000
-};
+const STEPS_MAX: u64 = 60_000;
 
 /// What a call can move money for, and under which key or bill.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
