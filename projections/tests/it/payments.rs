@@ -1,6 +1,7 @@
 //! Payments and refunds as they stand, and what a comparison with a provider needs of them.
 
 use chrono::TimeDelta;
+use kvit_domain::ids::PaymentId;
 use kvit_domain::payment::{PaymentCommand, RefundStatus, SnapshotStatus};
 use kvit_domain::payout::{PayoutCommand, PayoutState};
 use kvit_domain::reconciliation::StatementKind;
@@ -188,6 +189,7 @@ async fn late_quarantined_and_contradicted_payments_are_found_by_their_marks() {
         row.reason.as_deref(),
         Some("the amount is not the one asked for")
     );
+    assert_eq!(compared(&world, odd).await, OurStatus::Exception);
     for by in ["api:1", "api:2"] {
         let resolve = PaymentCommand::ResolveQuarantine {
             credited: Some(uah(99)),
@@ -210,6 +212,36 @@ async fn late_quarantined_and_contradicted_payments_are_found_by_their_marks() {
         (row.proposed_by.as_deref(), row.proposed_minor),
         (Some("api:1"), Some(99))
     );
+    // Whosever it is, it came: the provider's list says the same.
+    assert_eq!(compared(&world, odd).await, OurStatus::Done);
+    // The order is paid once more.
+    world.observe(
+        odd,
+        &mut other,
+        snapshot(odd, 150, SnapshotStatus::Succeeded),
+    );
+    world.settle().await;
+    let row = payments::payment(&world.pool, odd)
+        .await
+        .unwrap()
+        .data
+        .unwrap();
+    assert_eq!(row.contradicted.as_deref(), Some("overpaid"));
+}
+
+/// How a payment stands for a comparison with the provider's list.
+async fn compared(world: &World, id: PaymentId) -> OurStatus {
+    let (from, to) = (
+        world.clock - TimeDelta::days(1),
+        world.clock + TimeDelta::days(1),
+    );
+    reconcile::ours(&world.pool, YOO, StatementKind::Payments, from, to)
+        .await
+        .unwrap()
+        .into_iter()
+        .find(|item| item.id == id.0)
+        .unwrap()
+        .status
 }
 
 #[tokio::test]
